@@ -1,0 +1,175 @@
+import { randomUUID } from "node:crypto";
+import { type FileHandle, open, realpath, rename, rm } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { BitwrightError } from "../errors.js";
+import { cloneMessage } from "./clone.js";
+import { attachExternalData, externalLocations } from "./external-data.js";
+import {
+  ModelProtoSchema,
+  StringStringEntryProtoSchema,
+  type TensorProto,
+  TensorProto_DataLocation,
+} from "./generated/onnx_pb.js";
+import { decodeModel, type OnnxModel, storedBytes, writeModel } from "./model.js";
+import { validateModel } from "./validate.js";
+
+/**
+ * Reads a model and its external data, which must lie in the model's own folder.
+ * @throws BitwrightError `io` when a file cannot be read, `invalid-model` when it is not a usable model.
+ */
+export async function readModelFile(path: string): Promise<OnnxModel> {
+  const proto = decodeModel(await readWhole(path));
+  const files: [location: string, bytes: Uint8Array][] = [];
+  for (const location of externalLocations(proto))
+    files.push([location, await readWhole(await beside(path, location))]);
+  attachExternalData(proto, Object.fromEntries(files));
+  return { proto, graph: validateModel(proto) };
+}
+
+export interface WriteFileOptions {
+  /** Bytes of tensor data above which weights go to a second file, `<path>.data`. */
+  readonly externalAbove?: number;
+}
+
+/**
+ * Writes a model so that `path` holds the old file or the whole new one at any moment: written beside it, then renamed.
+ * @throws BitwrightError `io`.
+ */
+export async function writeModelFile(model: OnnxModel, path: string, options: WriteFileOptions = {}): Promise<void> {
+  // A margin under the 2 GiB that a protocol buffer can hold.
+  const externalAbove = options.externalAbove ?? 1.5e9;
+  if (storedBytes(model.proto) <= externalAbove) {
+    await replaceFiles([{ path, chunks: [writeModel(model)] }]);
+    return;
+  }
+  const { proto, chunks } = withExternalData(model, `${basename(path)}.data`);
+  await replaceFiles([
+    { path: `${path}.data`, chunks },
+    { path, chunks: [toBinary(ModelProtoSchema, proto)] },
+  ]);
+}
+
+// Small tensors (shapes, scales, zero points) stay in the model, where shape inference of other tools can read them.
+const smallestExternal = 1024;
+// Page size, so that engines can map the file into memory.
+const alignment = 4096;
+
+function withExternalData(model: OnnxModel, location: string) {
+  const proto = cloneMessage(model.proto);
+  const chunks: Uint8Array[] = [];
+  let offset = 0;
+  for (const tensor of proto.graph?.initializer ?? []) {
+    const data = tensor.rawData;
+    if (data.length < smallestExternal) continue;
+    const padding = -offset & (alignment - 1);
+    if (padding > 0) chunks.push(new Uint8Array(padding));
+    offset += padding;
+    chunks.push(data);
+    setExternal(tensor, { location, offset: String(offset), length: String(data.length) });
+    offset += data.length;
+  }
+  return { proto, chunks };
+}
+
+function setExternal(tensor: TensorProto, entries: Record<string, string>): void {
+  tensor.rawData = new Uint8Array(0);
+  tensor.dataLocation = TensorProto_DataLocation.EXTERNAL;
+  tensor.externalData = Object.entries(entries).map(([key, value]) =>
+    create(StringStringEntryProtoSchema, { key, value }),
+  );
+}
+
+/**
+ * The path of a data file that a model names. Refused when it leads out of the folder of the model, or of the file that the
+ * model's path links to (caches keep models as links into a folder of blobs).
+ */
+async function beside(modelPath: string, location: string): Promise<string> {
+  const refused = (cause?: unknown) =>
+    new BitwrightError("invalid-model", "its external data lies outside of the model's folder", {
+      where: modelPath,
+      expected: "the name of a file in the model's folder",
+      received: JSON.stringify(location.slice(0, 200)),
+      remedy: "Move the data file beside the model",
+      ...(cause === undefined ? {} : { cause }),
+    });
+  if (isAbsolute(location) || location.includes("\\") || location.includes("\0")) throw refused();
+  const folder = resolve(dirname(modelPath));
+  if (!isInside(folder, resolve(folder, location))) throw refused();
+  return guard(modelPath, async () => {
+    const target = await realpath(join(folder, location));
+    const allowed = [await realpath(folder), dirname(await realpath(modelPath))];
+    if (!allowed.some((root) => isInside(root, target))) throw refused();
+    return target;
+  });
+}
+
+function isInside(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return way !== "" && way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+}
+
+// One read call is limited to 2 GiB.
+const chunkBytes = 1 << 30;
+
+async function readWhole(path: string): Promise<Uint8Array> {
+  return guard(path, async () => {
+    const file = await open(path, "r");
+    try {
+      const { size } = await file.stat();
+      const bytes = new Uint8Array(size);
+      let filled = 0;
+      while (filled < size) {
+        const { bytesRead } = await file.read(bytes, filled, Math.min(chunkBytes, size - filled), filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return bytes.subarray(0, filled);
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+interface NewFile {
+  readonly path: string;
+  readonly chunks: readonly Uint8Array[];
+}
+
+/** Writes all files under other names in the same folder, and only when all are there gives them their names. */
+async function replaceFiles(files: readonly NewFile[]): Promise<void> {
+  const staged = files.map((file) => ({ ...file, temporary: `${file.path}.${randomUUID()}.tmp` }));
+  try {
+    for (const { path, temporary, chunks } of staged) await guard(path, () => writeChunks(temporary, chunks));
+    for (const { path, temporary } of staged) await guard(path, () => rename(temporary, path));
+  } finally {
+    for (const { temporary } of staged) await rm(temporary, { force: true });
+  }
+}
+
+async function writeChunks(path: string, chunks: readonly Uint8Array[]): Promise<void> {
+  const file = await open(path, "wx");
+  try {
+    for (const chunk of chunks) await writeChunk(file, chunk);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeChunk(file: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < chunk.length; ) {
+    const { bytesWritten } = await file.write(chunk, offset, Math.min(chunkBytes, chunk.length - offset));
+    offset += bytesWritten;
+  }
+}
+
+async function guard<T>(path: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    if (cause instanceof BitwrightError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BitwrightError("io", `the file could not be read or written: ${reason}`, { where: path, cause });
+  }
+}

@@ -1,0 +1,193 @@
+import { BitwrightError, type ErrorDetails } from "../errors.js";
+import type { GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto } from "./generated/onnx_pb.js";
+import { checkTensor } from "./tensor-proto.js";
+import { capturedNames, subgraphs } from "./traverse.js";
+
+/**
+ * Checks what every later stage takes for granted: a graph whose names resolve, are defined once and without cycles, operator
+ * sets for all domains, and stored tensors as long as their shapes say. What operators mean is not checked here.
+ * @returns the model's graph.
+ * @throws BitwrightError `invalid-model` at the first fault.
+ */
+export function validateModel(proto: ModelProto): GraphProto {
+  if (proto.graph === undefined) {
+    throw invalid("the model has no graph", {
+      expected: "an ONNX ModelProto",
+      received: "a message without field 7",
+      remedy: "The file may hold another kind of protocol buffer, such as a bare tensor or graph",
+    });
+  }
+  if (proto.irVersion < 1n)
+    throw invalid("the model has no IR version", { expected: "1 or more", received: `${proto.irVersion}` });
+  checkGraph(proto.graph, new Set(), checkOpsets(proto), "graph");
+  return proto.graph;
+}
+
+function checkOpsets(proto: ModelProto): ReadonlySet<string> {
+  const domains = new Set<string>();
+  for (const { domain, version } of proto.opsetImport) {
+    const name = canonicalDomain(domain);
+    if (domains.has(name)) throw invalid(`operator set "${name}" is imported twice`);
+    if (version < 1n || version > 2n ** 31n) {
+      throw invalid(`operator set "${name}" has no usable version`, { expected: "1 or more", received: `${version}` });
+    }
+    domains.add(name);
+  }
+  for (const { domain } of proto.functions) domains.add(canonicalDomain(domain));
+  return domains;
+}
+
+/** The name of an operator domain: "" for ONNX's own, which files also call "ai.onnx". */
+export function canonicalDomain(domain: string): string {
+  return domain === "ai.onnx" ? "" : domain;
+}
+
+function checkGraph(graph: GraphProto, outer: ReadonlySet<string>, domains: ReadonlySet<string>, where: string): void {
+  const defined = new Set<string>();
+  const define = (name: string, what: string) => {
+    if (name === "") throw invalid(`${what} has no name`, { where });
+    if (defined.has(name)) {
+      throw invalid(`the value "${name}" is defined twice`, {
+        where,
+        expected: "one definition of each value",
+        received: `another one as ${what}`,
+      });
+    }
+    defined.add(name);
+  };
+
+  for (const input of graph.input) {
+    define(input.name, "graph input");
+    checkType(input, `graph input "${input.name}"`);
+  }
+  const inputs = new Set(defined);
+  const initialized = new Set<string>();
+  const initialize = (name: string, what: string) => {
+    if (initialized.has(name))
+      throw invalid(`the value "${name}" is defined twice`, { where, received: `another one as ${what}` });
+    initialized.add(name);
+    // An initializer that is also an input is that input's default value.
+    if (!inputs.has(name)) define(name, what);
+  };
+  for (const tensor of graph.initializer) {
+    checkTensor(tensor, `initializer "${tensor.name}"`);
+    initialize(tensor.name, "initializer");
+  }
+  for (const { values } of graph.sparseInitializer) initialize(values?.name ?? "", "sparse initializer");
+  for (const node of graph.node) {
+    checkNode(node, domains);
+    for (const name of node.output) if (name !== "") define(name, `output of ${describeNode(node)}`);
+  }
+  for (const info of graph.valueInfo) checkShape(info.type, `value "${info.name}"`);
+  for (const output of graph.output) checkShape(output.type, `graph output "${output.name}"`);
+
+  const visible = new Set([...outer, ...defined]);
+  for (const node of graph.node) {
+    for (const name of dependencies(node)) {
+      if (visible.has(name)) continue;
+      throw invalid(`it reads "${name}", which nothing defines`, {
+        where: describeNode(node),
+        expected: "a graph input, an initializer or another node's output",
+        received: "an unknown name",
+      });
+    }
+  }
+  for (const { name } of graph.output) {
+    if (visible.has(name)) continue;
+    throw invalid(`the graph output "${name}" is computed by nothing`, { where });
+  }
+  checkAcyclic(graph);
+  for (const node of graph.node) {
+    for (const inner of subgraphs(node)) checkGraph(inner, visible, domains, `subgraph of ${describeNode(node)}`);
+  }
+}
+
+function checkNode(node: NodeProto, domains: ReadonlySet<string>): void {
+  const where = describeNode(node);
+  if (node.opType === "") throw invalid("it has no operator type", { where });
+  const domain = canonicalDomain(node.domain);
+  if (!domains.has(domain)) {
+    throw invalid(`it belongs to the operator domain "${domain}", which the model does not import`, {
+      where,
+      expected: "an opset_import entry for each domain in use",
+      received: [...domains].map((name) => JSON.stringify(name)).join(", ") || "none",
+    });
+  }
+  const names = new Set<string>();
+  for (const attribute of node.attribute) {
+    if (attribute.name === "" || names.has(attribute.name)) {
+      throw invalid(`its attribute "${attribute.name}" is unnamed or given twice`, { where });
+    }
+    names.add(attribute.name);
+    if (attribute.t !== undefined) checkTensor(attribute.t, `attribute "${attribute.name}" of ${where}`);
+    for (const tensor of attribute.tensors) checkTensor(tensor, `attribute "${attribute.name}" of ${where}`);
+  }
+}
+
+/** How messages name a node: by its name, or by its first output when it has none. */
+export function describeNode(node: NodeProto): string {
+  return `${node.opType || "node"} "${node.name || node.output.find((name) => name !== "") || ""}"`;
+}
+
+/** Names a node needs before it can run: its inputs, and what its subgraphs take from around them. */
+function dependencies(node: NodeProto): Set<string> {
+  const names = new Set(node.input);
+  names.delete("");
+  for (const inner of subgraphs(node)) for (const name of capturedNames(inner)) names.add(name);
+  return names;
+}
+
+/** Kahn's algorithm: nodes that never become ready lie on a cycle or behind one. */
+function checkAcyclic(graph: GraphProto): void {
+  const producer = new Map<string, number>();
+  graph.node.forEach((node, index) => {
+    for (const name of node.output) producer.set(name, index);
+  });
+  const waiting = new Int32Array(graph.node.length);
+  const readers: number[][] = graph.node.map(() => []);
+  graph.node.forEach((node, index) => {
+    for (const name of dependencies(node)) {
+      const from = producer.get(name);
+      if (from === undefined) continue;
+      readers[from]!.push(index);
+      waiting[index]!++;
+    }
+  });
+  const ready = [...waiting.keys()].filter((index) => waiting[index] === 0);
+  for (let next = ready.pop(), done = 0; ; next = ready.pop(), done++) {
+    if (next === undefined) {
+      if (done === graph.node.length) return;
+      break;
+    }
+    for (const reader of readers[next]!) if (--waiting[reader]! === 0) ready.push(reader);
+  }
+  const stuck = graph.node.filter((_, index) => waiting[index]! > 0);
+  throw invalid("the graph has a cycle", {
+    where: describeNode(stuck[0]!),
+    expected: "nodes that can be put in an order",
+    received: `${stuck.length} nodes that wait for each other`,
+  });
+}
+
+function checkType(info: ValueInfoProto, where: string): void {
+  if (info.type?.value.case === undefined) {
+    throw invalid("it has no type", { where, expected: "an element type and, if known, a shape", received: "none" });
+  }
+  checkShape(info.type, where);
+}
+
+function checkShape(type: TypeProto | undefined, where: string): void {
+  if (type?.value.case !== "tensorType") return;
+  let elements = 1n;
+  for (const { value } of type.value.value.shape?.dim ?? []) {
+    if (value.case !== "dimValue" || value.value < 0n) continue;
+    elements *= value.value;
+    if (elements > BigInt(Number.MAX_SAFE_INTEGER)) {
+      throw invalid("its shape is larger than any memory", { where, received: `${elements} elements` });
+    }
+  }
+}
+
+function invalid(summary: string, details: ErrorDetails = {}): BitwrightError {
+  return new BitwrightError("invalid-model", summary, details);
+}
