@@ -1,0 +1,97 @@
+import { create } from "@bufbuild/protobuf";
+import { BitwrightError } from "../errors.js";
+import {
+  type AttributeProto,
+  AttributeProtoSchema,
+  AttributeProto_AttributeType as Kind,
+  type NodeProto,
+  type TensorProto,
+} from "./generated/onnx_pb.js";
+import { describeNode } from "./validate.js";
+
+/** Values an attribute can be made of: a bigint or an integer array makes ints, a number makes a float. */
+export type AttributeValue =
+  | bigint
+  | number
+  | string
+  | TensorProto
+  | readonly bigint[]
+  | { readonly floats: readonly number[] };
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Makes an attribute: bigint -> int, number -> float, string, bigint[] -> ints, `{ floats }`, or a tensor. */
+export function makeAttribute(name: string, value: AttributeValue): AttributeProto {
+  if (typeof value === "bigint") return create(AttributeProtoSchema, { name, type: Kind.INT, i: value });
+  if (typeof value === "number") return create(AttributeProtoSchema, { name, type: Kind.FLOAT, f: value });
+  if (typeof value === "string")
+    return create(AttributeProtoSchema, { name, type: Kind.STRING, s: encoder.encode(value) });
+  if ("$typeName" in value) return create(AttributeProtoSchema, { name, type: Kind.TENSOR, t: value });
+  if ("floats" in value) return create(AttributeProtoSchema, { name, type: Kind.FLOATS, floats: [...value.floats] });
+  return create(AttributeProtoSchema, { name, type: Kind.INTS, ints: [...value] });
+}
+
+/** A node's attribute by name. */
+export function findAttribute(node: NodeProto, name: string): AttributeProto | undefined {
+  return node.attribute.find((attribute) => attribute.name === name);
+}
+
+/** Sets or replaces an attribute. */
+export function setAttribute(node: NodeProto, name: string, value: AttributeValue): void {
+  node.attribute = [...node.attribute.filter((attribute) => attribute.name !== name), makeAttribute(name, value)];
+}
+
+export function removeAttribute(node: NodeProto, name: string): void {
+  node.attribute = node.attribute.filter((attribute) => attribute.name !== name);
+}
+
+/** An integer attribute; `fallback` when the node does not have it. */
+export function intAttribute<T>(node: NodeProto, name: string, fallback: T): number | T {
+  const attribute = read(node, name, Kind.INT);
+  return attribute === undefined ? fallback : toNumber(node, name, attribute.i);
+}
+
+export function intsAttribute<T>(node: NodeProto, name: string, fallback: T): number[] | T {
+  const attribute = read(node, name, Kind.INTS);
+  return attribute === undefined ? fallback : attribute.ints.map((value) => toNumber(node, name, value));
+}
+
+export function floatAttribute<T>(node: NodeProto, name: string, fallback: T): number | T {
+  return read(node, name, Kind.FLOAT)?.f ?? fallback;
+}
+
+export function stringAttribute<T>(node: NodeProto, name: string, fallback: T): string | T {
+  const attribute = read(node, name, Kind.STRING);
+  return attribute === undefined ? fallback : decoder.decode(attribute.s);
+}
+
+export function tensorAttribute(node: NodeProto, name: string): TensorProto | undefined {
+  return read(node, name, Kind.TENSOR)?.t;
+}
+
+function read(node: NodeProto, name: string, kind: Kind): AttributeProto | undefined {
+  const attribute = findAttribute(node, name);
+  if (attribute === undefined) return undefined;
+  // Files of IR version 1 leave the type out.
+  if (attribute.type !== kind && attribute.type !== Kind.UNDEFINED) {
+    throw new BitwrightError("invalid-model", `attribute "${name}" has another type`, {
+      where: describeNode(node),
+      expected: Kind[kind].toLowerCase(),
+      received: Kind[attribute.type].toLowerCase(),
+    });
+  }
+  return attribute;
+}
+
+function toNumber(node: NodeProto, name: string, value: bigint): number {
+  const number = Number(value);
+  // Exporters write the largest int64 for "to the end"; such bounds keep their meaning when they saturate.
+  if (Number.isSafeInteger(number)) return number;
+  if (value === 2n ** 63n - 1n || value === -(2n ** 63n - 1n) || value === -(2n ** 63n)) return number;
+  throw new BitwrightError("invalid-model", `attribute "${name}" is out of range`, {
+    where: describeNode(node),
+    expected: "at most 2^53",
+    received: `${value}`,
+  });
+}

@@ -1,0 +1,108 @@
+import { create } from "@bufbuild/protobuf";
+import { BitwrightError } from "../errors.js";
+import { type DataType, elementCount, type Tensor, type TensorArrays } from "../tensor.js";
+import { dataTypeCode, dataTypeInfo, dataTypeName } from "./data-types.js";
+import { TensorProto_DataType as Code, type TensorProto, TensorProtoSchema } from "./generated/onnx_pb.js";
+import { widenBfloat16, widenFloat16 } from "./half.js";
+import { type PackedBits, packCodes, unpackCodes } from "./packed-codes.js";
+import { tensorDims } from "./tensor-proto.js";
+
+const arrays: { readonly [T in DataType]: TypedArrayConstructor<TensorArrays[T]> } = {
+  float32: Float32Array,
+  float64: Float64Array,
+  int64: BigInt64Array,
+  int32: Int32Array,
+  int16: Int16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  bool: Uint8Array,
+};
+
+interface TypedArrayConstructor<A> {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): A;
+  from(values: Iterable<never>): A;
+}
+
+/**
+ * A stored tensor as values. float16 and bfloat16 widen to float32, 4-bit and 2-bit codes unpack to int8 or uint8. The data
+ * stays a view of the file's bytes where their alignment allows: do not write into it.
+ * @throws BitwrightError `unsupported-op` for strings, complex, 8-bit floats and unsigned 32 and 64-bit integers.
+ */
+export function readTensor(proto: TensorProto): Tensor {
+  const holder = dataTypeInfo(proto.dataType)?.holder;
+  if (holder === undefined) {
+    throw new BitwrightError("unsupported-op", "the tensor's element type is not supported", {
+      where: `tensor "${proto.name}"`,
+      expected: "float, float16, bfloat16, double, bool, an integer of up to 32 bits with sign, or int64",
+      received: dataTypeName(proto.dataType),
+    });
+  }
+  const dims = tensorDims(proto);
+  return { dtype: holder, dims, data: readValues(proto, elementCount(dims)) } as Tensor;
+}
+
+function readValues(proto: TensorProto, count: number): Tensor["data"] {
+  switch (proto.dataType) {
+    case Code.FLOAT:
+      return rawValues(proto, "float32", count) ?? Float32Array.from(proto.floatData);
+    case Code.DOUBLE:
+      return rawValues(proto, "float64", count) ?? Float64Array.from(proto.doubleData);
+    case Code.INT64:
+      return rawValues(proto, "int64", count) ?? BigInt64Array.from(proto.int64Data);
+    case Code.FLOAT16:
+      return widenFloat16(rawValues(proto, "uint16", count) ?? Uint16Array.from(proto.int32Data));
+    case Code.BFLOAT16:
+      return widenBfloat16(rawValues(proto, "uint16", count) ?? Uint16Array.from(proto.int32Data));
+    case Code.INT4:
+    case Code.UINT4:
+      return unpackCodes(packedBytesOf(proto), 4, proto.dataType === Code.INT4, count);
+    case Code.INT2:
+    case Code.UINT2:
+      return unpackCodes(packedBytesOf(proto), 2, proto.dataType === Code.INT2, count);
+    default: {
+      const holder = dataTypeInfo(proto.dataType)!.holder!;
+      return rawValues(proto, holder, count) ?? arrays[holder].from(proto.int32Data as Iterable<never>);
+    }
+  }
+}
+
+function packedBytesOf(proto: TensorProto): Uint8Array {
+  return proto.rawData.length > 0 ? proto.rawData : Uint8Array.from(proto.int32Data);
+}
+
+/** `raw_data` as a typed array: a view, or a copy when its place in the file is not aligned for one. */
+function rawValues<T extends DataType>(proto: TensorProto, dtype: T, count: number): TensorArrays[T] | undefined {
+  const raw = proto.rawData;
+  if (raw.length === 0) return undefined;
+  const TypedArray = arrays[dtype];
+  const aligned = raw.byteOffset % TypedArray.BYTES_PER_ELEMENT === 0 ? raw : raw.slice();
+  return new TypedArray(aligned.buffer, aligned.byteOffset, count);
+}
+
+const packedTypes: ReadonlyMap<number, PackedBits> = new Map([
+  [Code.INT4, 4],
+  [Code.UINT4, 4],
+  [Code.INT2, 2],
+  [Code.UINT2, 2],
+]);
+
+/**
+ * Stores a tensor under a name, as raw data that refers to the tensor's own memory.
+ * @param dataType - TensorProto.DataType to store as: the tensor's own type, or INT4, UINT4, INT2, UINT2 for int8 or uint8
+ *   codes, which are then packed.
+ */
+export function makeTensor(name: string, tensor: Tensor, dataType: number = dataTypeCode(tensor.dtype)): TensorProto {
+  const bits = packedTypes.get(dataType);
+  const rawData =
+    bits === undefined
+      ? new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength)
+      : packCodes(tensor.data as Int8Array | Uint8Array, bits);
+  return create(TensorProtoSchema, { name, dataType, dims: tensor.dims.map(BigInt), rawData });
+}
+
+/** A one-dimensional int64 tensor, as shapes, axes and pads are stored. */
+export function int64Vector(values: readonly number[]): Tensor {
+  return { dtype: "int64", dims: [values.length], data: BigInt64Array.from(values, BigInt) };
+}

@@ -1,0 +1,126 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { TensorProto_DataLocation, TensorProtoSchema } from "../../../src/onnx/generated/onnx_pb.js";
+import { readTensor } from "../../../src/onnx/initializer.js";
+import { readModel, writeModel } from "../../../src/onnx/model.js";
+import { readModelFile, writeModelFile } from "../../../src/onnx/model-node.js";
+import { buildModel } from "../../support/model-builder.js";
+import { randomTensor } from "../../support/tensors.js";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "bitwright-test-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const weights = randomTensor([32, 32], 7);
+
+function matmulModel() {
+  return buildModel(17).input("x", [1, 32]).constant("w", weights).node("MatMul", ["x", "w"], ["y"]).output("y");
+}
+
+function externalModel(location: string, entries: Record<string, string> = {}) {
+  const pairs = { location, ...entries };
+  const w = create(TensorProtoSchema, {
+    name: "w",
+    dataType: 1,
+    dims: [32n, 32n],
+    dataLocation: TensorProto_DataLocation.EXTERNAL,
+    externalData: Object.entries(pairs).map(([key, value]) => ({ key, value })),
+  });
+  return buildModel(17).input("x", [1, 32]).constant("w", w).node("MatMul", ["x", "w"], ["y"]).output("y").bytes();
+}
+
+const weightBytes = new Uint8Array(weights.data.buffer);
+
+describe("readModelFile", () => {
+  it("reads what writeModelFile wrote, and leaves nothing else behind", async () => {
+    const path = join(folder, "model.onnx");
+    const bytes = matmulModel().bytes();
+    await writeModelFile(readModel(bytes), path);
+    expect(new Uint8Array(await readFile(path))).toEqual(bytes);
+    expect(await readdir(folder)).toEqual(["model.onnx"]);
+    expect(writeModel(await readModelFile(path))).toEqual(bytes);
+  });
+
+  it("reads external data beside the model, at an offset", async () => {
+    await writeFile(join(folder, "weights.bin"), Buffer.concat([Buffer.alloc(5), weightBytes, Buffer.alloc(3)]));
+    await writeFile(
+      join(folder, "model.onnx"),
+      externalModel("weights.bin", { offset: "5", length: `${weightBytes.length}` }),
+    );
+    const model = await readModelFile(join(folder, "model.onnx"));
+    expect(readTensor(model.graph.initializer[0]!)).toEqual(weights);
+    expect(writeModel(model)).toEqual(matmulModel().bytes());
+  });
+
+  it("follows a cache that keeps the model and its data as links into one folder", async () => {
+    await mkdir(join(folder, "blobs"));
+    await mkdir(join(folder, "snapshot"));
+    await writeFile(join(folder, "blobs", "a"), externalModel("weights.bin"));
+    await writeFile(join(folder, "blobs", "b"), weightBytes);
+    await symlink(join("..", "blobs", "a"), join(folder, "snapshot", "model.onnx"));
+    await symlink(join("..", "blobs", "b"), join(folder, "snapshot", "weights.bin"));
+    const model = await readModelFile(join(folder, "snapshot", "model.onnx"));
+    expect(readTensor(model.graph.initializer[0]!)).toEqual(weights);
+  });
+
+  it("refuses data outside of the model's folder", async () => {
+    await mkdir(join(folder, "models"));
+    await writeFile(join(folder, "secret.bin"), weightBytes);
+    await symlink(join(folder, "secret.bin"), join(folder, "models", "link.bin"));
+    const path = join(folder, "models", "model.onnx");
+    for (const location of ["../secret.bin", "a/../../secret.bin", join(folder, "secret.bin"), "link.bin", "..", "."]) {
+      await writeFile(path, externalModel(location));
+      await expect(readModelFile(path), location).rejects.toMatchObject({
+        code: "invalid-model",
+        message: expect.stringContaining("outside of the model's folder"),
+      });
+    }
+  });
+
+  it("refuses data that ends too early or is placed by nonsense", async () => {
+    const path = join(folder, "model.onnx");
+    await writeFile(join(folder, "weights.bin"), weightBytes.subarray(0, 100));
+    for (const entries of [{}, { length: "4096" }, { offset: "99999" }, { offset: "-1" }, { length: "1e99" }]) {
+      await writeFile(path, externalModel("weights.bin", entries as Record<string, string>));
+      await expect(readModelFile(path)).rejects.toMatchObject({ code: "invalid-model" });
+    }
+  });
+
+  it("says which file is missing", async () => {
+    const path = join(folder, "model.onnx");
+    await expect(readModelFile(path)).rejects.toMatchObject({ code: "io", where: path });
+    await writeFile(path, externalModel("weights.bin"));
+    await expect(readModelFile(path)).rejects.toMatchObject({ code: "io" });
+    await expect(readModelFile(folder)).rejects.toMatchObject({ code: "io" });
+  });
+});
+
+describe("writeModelFile", () => {
+  it("moves weights to a second file above the limit", async () => {
+    const path = join(folder, "model.onnx");
+    const model = matmulModel().build();
+    const before = writeModel(model);
+    await writeModelFile(model, path, { externalAbove: 1000 });
+    expect(await readdir(folder)).toEqual(["model.onnx", "model.onnx.data"]);
+    expect((await readFile(path)).length).toBeLessThan(1000);
+    expect(writeModel(await readModelFile(path))).toEqual(before);
+    expect(writeModel(model)).toEqual(before);
+  });
+
+  it("keeps the old file when writing fails", async () => {
+    const path = join(folder, "model.onnx");
+    await writeFile(path, "old");
+    // The data file's place is taken by a folder, so that it cannot be put in place.
+    await mkdir(join(folder, "model.onnx.data", "occupied"), { recursive: true });
+    await expect(writeModelFile(matmulModel().build(), path, { externalAbove: 1000 })).rejects.toMatchObject({
+      code: "io",
+    });
+    expect(await readFile(path, "utf8")).toBe("old");
+    expect((await readdir(folder)).sort()).toEqual(["model.onnx", "model.onnx.data"]);
+  });
+});
