@@ -1,0 +1,1 @@
+process.env.BITWRIGHT_BACKEND = "native";
