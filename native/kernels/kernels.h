@@ -20,6 +20,17 @@ struct Grid {
   int32_t qmax;
 };
 
+// The geometry of a depthwise plane: rows x columns of y read x at a few fixed distances. In memory, row r starts at x + r * x_stride; x can be
+// read kLanes elements past the end of every row that a tap reaches.
+struct Plane {
+  int64_t rows;
+  int64_t columns;
+  int64_t x_stride;
+  int64_t y_stride;
+  int64_t taps;
+  const int64_t* offsets;  // from y's position to the element of x that each tap multiplies
+};
+
 struct KernelTable {
   const char* target;   // "baseline", "avx2", "avx512", "neon", "wasm128"
   const char* flavour;  // "fast" or "strict"
@@ -32,8 +43,10 @@ struct KernelTable {
   // Each element accumulates over k in ascending order; k blocks are added to C one after the other.
   void (*gemm_tile)(int64_t depth, const float* a, const float* b, int64_t ldb, float* c, int64_t ldc, bool accumulate);
 
-  // One plane of a depthwise convolution; see conv.h for the shape's meaning. Taps in row-major kernel order.
-  void (*depthwise_plane)(const struct PlaneShape& shape, const float* x, const float* w, float* y, bool accumulate);
+  // y[r][c] = or += sum over t of w[t] * x[r][c + offsets[t]], t ascending.
+  void (*weighted_shifts)(const Plane& plane, const float* x, const float* w, float* y, bool accumulate);
+  // sums[t] = sum over r and c of y[r][c] * x[r][c + offsets[t]] in float; column c adds to lane c % kLanes, row after row.
+  void (*shift_products)(const Plane& plane, const float* x, const float* y, float* sums);
 
   // y[i] = grid(x[i]).
   void (*fake_quantize)(const float* x, int64_t count, Grid grid, float* y);

@@ -1,0 +1,143 @@
+#include "core/tensor.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+namespace bitwright {
+
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+// Sizes are rounded up to an eighth of their power of two, so that nearly equal requests share buffers.
+size_t size_class(size_t bytes) {
+  size_t step = kAlignment;
+  while (step * 16 <= bytes) step *= 2;
+  return (std::max<size_t>(bytes, 1) + step - 1) / step * step;
+}
+
+}  // namespace
+
+int64_t element_count(const Shape& shape) {
+  int64_t count = 1;
+  for (int64_t dim : shape) {
+    if (dim < 0) invalid_model("a dimension is negative: shape " + to_string(shape));
+    if (dim != 0 && count > (int64_t{1} << 46) / dim) invalid_model("shape " + to_string(shape) + " has too many elements");
+    count *= dim;
+  }
+  return count;
+}
+
+std::string to_string(const Shape& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i ? "," : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+size_t dtype_size(bw_dtype dtype) {
+  switch (dtype) {
+    case BW_FLOAT64:
+    case BW_INT64:
+      return 8;
+    case BW_FLOAT32:
+    case BW_INT32:
+      return 4;
+    case BW_INT16:
+    case BW_UINT16:
+      return 2;
+    case BW_INT8:
+    case BW_UINT8:
+    case BW_BOOL:
+      return 1;
+  }
+  unsupported("element type " + std::to_string(dtype) + " is not supported");
+}
+
+const char* dtype_name(bw_dtype dtype) {
+  switch (dtype) {
+    case BW_FLOAT64: return "float64";
+    case BW_INT64: return "int64";
+    case BW_FLOAT32: return "float32";
+    case BW_INT32: return "int32";
+    case BW_INT16: return "int16";
+    case BW_UINT16: return "uint16";
+    case BW_INT8: return "int8";
+    case BW_UINT8: return "uint8";
+    case BW_BOOL: return "bool";
+  }
+  return "unknown";
+}
+
+BufferPool::~BufferPool() {
+  for (auto& [size, buffers] : free_)
+    for (std::byte* data : buffers) std::free(data);
+}
+
+std::shared_ptr<std::byte> BufferPool::allocate(size_t bytes) {
+  const size_t size = size_class(bytes);
+  std::byte* data = nullptr;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (limit_ != 0 && live_ + size > limit_)
+      throw EngineError(BW_OUT_OF_MEMORY, "the run needs more than the memory allowed (" + std::to_string(limit_ >> 20) + " MiB)");
+    auto& buffers = free_[size];
+    if (!buffers.empty()) {
+      data = buffers.back();
+      buffers.pop_back();
+      held_ -= size;
+    }
+    live_ += size;
+    peak_ = std::max(peak_, live_);
+  }
+  if (data == nullptr) {
+    data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, size));
+    if (data == nullptr) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      live_ -= size;
+      throw EngineError(BW_OUT_OF_MEMORY, "no memory for a tensor of " + std::to_string(size >> 20) + " MiB");
+    }
+  }
+  return std::shared_ptr<std::byte>(data, [this, size](std::byte* p) { release(p, size); });
+}
+
+void BufferPool::release(std::byte* data, size_t size) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  live_ -= size;
+  // What is held beyond the peak of live bytes can never be needed again in a steady run.
+  if (live_ + held_ + size <= peak_) {
+    free_[size].push_back(data);
+    held_ += size;
+  } else {
+    std::free(data);
+  }
+}
+
+Tensor Tensor::reshaped(Shape shape) const {
+  Tensor view = *this;
+  if (element_count(shape) != count_) invalid_model("cannot view shape " + to_string(shape_) + " as " + to_string(shape));
+  view.shape_ = std::move(shape);
+  return view;
+}
+
+void Tensor::check(bw_dtype wanted) const {
+  if (dtype_ != wanted) invalid_model(std::string("expected a tensor of ") + dtype_name(wanted) + ", received " + dtype_name(dtype_));
+}
+
+std::vector<int64_t> to_int64(const Tensor& tensor) {
+  std::vector<int64_t> values(tensor.count());
+  const auto widen = [&](const auto* data) { std::copy(data, data + tensor.count(), values.begin()); };
+  switch (tensor.dtype()) {
+    case BW_INT64: widen(tensor.data<int64_t>()); break;
+    case BW_INT32: widen(tensor.data<int32_t>()); break;
+    case BW_INT16: widen(tensor.data<int16_t>()); break;
+    case BW_INT8: widen(tensor.data<int8_t>()); break;
+    case BW_UINT16: widen(tensor.data<uint16_t>()); break;
+    case BW_UINT8: widen(tensor.data<uint8_t>()); break;
+    case BW_BOOL: widen(tensor.data<bool>()); break;
+    default: invalid_model(std::string("expected an integer tensor, received ") + dtype_name(tensor.dtype()));
+  }
+  return values;
+}
+
+}  // namespace bitwright

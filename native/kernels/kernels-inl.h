@@ -1,0 +1,48 @@
+// Every kernel for one target. A file in targets/ opens the target's code region and namespace, defines BW_TARGET (its name), BW_LANES,
+// BW_FMA, BW_TILE_ROWS and BW_TILE_VECTORS, and includes this; the result is the pair of tables `fast` and `strict`.
+// The standard headers come from targets/headers.h, outside of the region: a region would compile their functions for the target.
+
+#define BW_INLINE_MEMBER __attribute__((always_inline)) inline
+#if defined(__clang__)
+#define BW_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define BW_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#include "kernels/simd.h"
+
+#include "kernels/map-inl.h"
+// quantize-inl.h builds on map, reduce-inl.h on quantize's lane sums.
+#include "kernels/quantize-inl.h"
+#include "kernels/reduce-inl.h"
+// Products come in two flavours.
+#include "kernels/gemm-inl.h"
+#include "kernels/plane-inl.h"
+
+template <bool kFused>
+constexpr KernelTable make_table(const char* flavour) {
+  return {BW_TARGET,
+          flavour,
+          BW_TILE_ROWS,
+          BW_TILE_VECTORS * kWidth,
+          gemm_tile<kFused>,
+          weighted_shifts<kFused>,
+          shift_products<kFused>,
+          fake_quantize,
+          fake_quantize_each,
+          quantize,
+          error_sums,
+          min_max,
+          histogram,
+          dot,
+          add,
+          add_to,
+          multiply,
+          multiply_add,
+          scale_shift,
+          clip,
+          clip_mask};
+}
+
+constexpr KernelTable fast = make_table<true>("fast");
+constexpr KernelTable strict = make_table<false>("strict");

@@ -1,0 +1,114 @@
+// Numpy-style broadcasting of two tensors, as nested loops with the trailing axes merged.
+#pragma once
+
+#include <vector>
+
+#include "ops/op.h"
+
+namespace bitwright {
+
+class Broadcast {
+ public:
+  Broadcast(const Shape& a, const Shape& b) {
+    const size_t rank = std::max(a.size(), b.size());
+    shape_.resize(rank);
+    std::vector<int64_t> stride_a(rank), stride_b(rank);
+    int64_t run_a = 1, run_b = 1;
+    for (size_t i = rank; i-- > 0;) {
+      const size_t from_end = rank - i;
+      const int64_t da = from_end <= a.size() ? a[a.size() - from_end] : 1;
+      const int64_t db = from_end <= b.size() ? b[b.size() - from_end] : 1;
+      if (da != db && da != 1 && db != 1) invalid_model("shapes " + to_string(a) + " and " + to_string(b) + " do not broadcast");
+      shape_[i] = da == 1 ? db : da;
+      stride_a[i] = da == 1 ? 0 : run_a;
+      stride_b[i] = db == 1 ? 0 : run_b;
+      run_a *= da;
+      run_b *= db;
+    }
+    count_ = element_count(shape_);
+    // Neighbouring axes over which both operands move alike become one.
+    for (size_t i = rank; i-- > 0;) {
+      if (shape_[i] == 1) continue;
+      if (!axes_.empty() && stride_a[i] == axes_.back().a * axes_.back().size && stride_b[i] == axes_.back().b * axes_.back().size)
+        axes_.back().size *= shape_[i];
+      else
+        axes_.push_back({shape_[i], stride_a[i], stride_b[i]});
+    }
+    if (axes_.empty()) axes_.push_back({1, 0, 0});
+  }
+
+  const Shape& shape() const { return shape_; }
+  int64_t count() const { return count_; }
+
+  // Calls body(output index, index in a, index in b) for all elements; ascending within a chunk.
+  template <class Body>
+  void each(ThreadPool& pool, const Body& body) const {
+    parallel_chunks(pool, count_, [&](int64_t begin, int64_t end) { range(begin, end, body); });
+  }
+
+  // The same in ascending order throughout, on this thread.
+  template <class Body>
+  void in_order(const Body& body) const {
+    range(0, count_, body);
+  }
+
+ private:
+  struct Axis {
+    int64_t size, a, b;
+  };
+
+  template <class Body>
+  void range(int64_t begin, int64_t end, const Body& body) const {
+    const Axis inner = axes_[0];
+    for (int64_t o = begin; o < end;) {
+      int64_t rest = o / inner.size, ia = 0, ib = 0;
+      for (size_t k = 1; k < axes_.size(); ++k) {
+        const int64_t at = rest % axes_[k].size;
+        rest /= axes_[k].size;
+        ia += at * axes_[k].a;
+        ib += at * axes_[k].b;
+      }
+      int64_t j = o % inner.size;
+      const int64_t stop = std::min(inner.size, j + (end - o));
+      for (; j < stop; ++j, ++o) body(o, ia + j * inner.a, ib + j * inner.b);
+    }
+  }
+
+  Shape shape_;
+  int64_t count_ = 0;
+  std::vector<Axis> axes_;  // innermost first
+};
+
+// Adds `full`, cotangents in the broadcast shape [batch, ...], to the sum of an input, which is operand `side` (0: a, 1: b) of the broadcast.
+template <class T>
+void reduce_adjoint(Context& context, int input, int side, const Broadcast& broadcast, const T* full) {
+  const int64_t n = broadcast.count(), own = context.input(input).count();
+  const auto pick = [side](int64_t ia, int64_t ib) { return side == 0 ? ia : ib; };
+  if (const ParameterSum parameter = context.parameter(input)) {
+    context.linear.pool.parallel_for(parameter.sets, [&](int64_t s) {
+      const T* g = full + (parameter.first + s) * n;
+      double* sum = parameter.data + s * own;
+      broadcast.in_order([&](int64_t o, int64_t ia, int64_t ib) { sum[pick(ia, ib)] += g[o]; });
+    });
+    return;
+  }
+  const Sum<T> sum = context.template adjoint<T>(input);
+  if (!sum) return;
+  if (own == n) {
+    if (sum.accumulate)
+      add_to(context.linear, full, n * context.batch, sum.data);
+    else
+      copy(context.linear, full, n * context.batch, sum.data);
+    return;
+  }
+  context.linear.pool.parallel_for(context.batch, [&](int64_t r) {
+    std::vector<double> wide(own);
+    broadcast.in_order([&](int64_t o, int64_t ia, int64_t ib) { wide[pick(ia, ib)] += full[r * n + o]; });
+    for (int64_t i = 0; i < own; ++i) {
+      T& to = sum.data[r * own + i];
+      to = static_cast<T>(sum.accumulate ? to + wide[i] : wide[i]);
+    }
+  });
+}
+
+}  // namespace bitwright

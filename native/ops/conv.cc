@@ -1,0 +1,174 @@
+// Conv, 1-D and 2-D, grouped and depthwise.
+#include "ops/families.h"
+#include "ops/kinds.h"
+#include "ops/window.h"
+
+namespace bitwright {
+
+namespace {
+
+template <class T>
+class Conv : public Product<T> {
+ public:
+  explicit Conv(const NodeInfo& info) : attributes_(info.node.attributes), groups_(attributes_.integer("group", 1)) {}
+
+  void forward(Context& context) override {
+    const ConvShape shape = shape_of(context);
+    Shape out = {shape.samples, shape.out_channels};
+    if (context.input(0).rank() == 4) out.push_back(shape.out_height);
+    out.push_back(shape.out_width);
+    T* y = context.output(0, DTypeOf<T>::value, out).template data<T>();
+    if (context.has(2)) {
+      if (context.input(2).count() != shape.out_channels) invalid_model("the bias must have one element for each output channel");
+      const T* bias = context.input(2).template data<T>();
+      const int64_t plane = shape.out_height * shape.out_width;
+      context.linear.pool.parallel_for(shape.samples * shape.out_channels, [&](int64_t i) {
+        std::fill(y + i * plane, y + (i + 1) * plane, bias[i % shape.out_channels]);
+      });
+    }
+    conv_forward(context.linear, shape, context.input(0).template data<T>(), context.input(1).template data<T>(), y, context.has(2));
+  }
+
+ protected:
+  void product(Context& context, Operand<T> a, Operand<T> b, T* y, bool accumulate) override {
+    run(context, a, b, y, context.input(0).count(), context.out[0].count(),
+        [&](const ConvShape& shape, const T* x, const T* w, T* to) { conv_forward(context.linear, shape, x, w, to, accumulate); });
+  }
+
+  void transpose_a(Context& context, Operand<T> b, Operand<T> g, T* da, bool accumulate) override {
+    run(context, g, b, da, context.out[0].count(), context.input(0).count(),
+        [&](const ConvShape& shape, const T* dy, const T* w, T* to) { conv_input_adjoint(context.linear, shape, dy, w, to, accumulate); });
+  }
+
+  void transpose_b(Context& context, Operand<T> a, Operand<T> g, T* db, bool accumulate) override {
+    const int64_t nx = context.input(0).count(), ny = context.out[0].count(), nw = context.input(1).count();
+    const int sets = std::max(a.sets, g.sets);
+    for (int s = 0; s < sets; ++s) {
+      std::vector<double> sum(nw);
+      transpose_parameter(context, a.data + (a.sets == 1 ? 0 : s) * nx, g.data + (g.sets == 1 ? 0 : s) * ny, sum.data());
+      for (int64_t i = 0; i < nw; ++i) db[s * nw + i] = static_cast<T>(accumulate ? db[s * nw + i] + sum[i] : sum[i]);
+    }
+  }
+
+  void transpose_parameter(Context& context, const T* a, const T* g, double* db) override {
+    conv_weight_adjoint(context.linear, shape_of(context), a, g, db);
+  }
+
+  bool rest_has_tangent(Context& context) override { return context.tangent(2) != nullptr; }
+
+  void rest_tangent(Context& context, T* y) override {
+    const Tensor* bias = context.tangent(2);
+    if (!bias) return;
+    const ConvShape shape = shape_of(context);
+    const int64_t plane = shape.out_height * shape.out_width;
+    context.linear.pool.parallel_for(context.probes * shape.samples * shape.out_channels, [&](int64_t i) {
+      const int64_t p = i / (shape.samples * shape.out_channels);
+      const T value = bias->template data<T>()[p * shape.out_channels + i % shape.out_channels];
+      for (int64_t j = i * plane; j < (i + 1) * plane; ++j) y[j] += value;
+    });
+  }
+
+  void rest_adjoint(Context& context, const Tensor& g) override {
+    if (!context.has(2) || !context.adjoint_wanted(2)) return;
+    const ConvShape shape = shape_of(context);
+    const int64_t plane = shape.out_height * shape.out_width, channels = shape.out_channels;
+    const auto sum_channel = [&](int64_t set, int64_t c, double sum) {
+      for (int64_t n = 0; n < shape.samples; ++n) {
+        const T* from = g.data<T>() + ((set * shape.samples + n) * channels + c) * plane;
+        double part = 0;
+        for (int64_t j = 0; j < plane; ++j) part += from[j];
+        sum += part;
+      }
+      return sum;
+    };
+    if (const ParameterSum parameter = context.parameter(2)) {
+      context.linear.pool.parallel_for(parameter.sets * channels, [&](int64_t i) {
+        parameter.data[i] = sum_channel(parameter.first + i / channels, i % channels, parameter.data[i]);
+      });
+    } else {
+      const Sum<T> sum = context.template adjoint<T>(2);
+      context.linear.pool.parallel_for(context.batch * channels, [&](int64_t i) {
+        sum.data[i] = static_cast<T>(sum_channel(i / channels, i % channels, sum.accumulate ? sum.data[i] : 0));
+      });
+    }
+  }
+
+ private:
+  // Chooses how the sets of the two operands run through one kernel call or several. x: the operand with samples (input or
+  // cotangent), from_count and to_count elements a set.
+  template <class Call>
+  void run(Context& context, Operand<T> x, Operand<T> w, T* to, int64_t from_count, int64_t to_count, const Call& call) {
+    ConvShape shape = shape_of(context);
+    const int64_t nw = context.input(1).count();
+    if (w.sets == 1) {
+      shape.samples *= x.sets;
+      call(shape, x.data, w.data, to);
+    } else if (w.per_sample) {
+      if (shape.samples % context.samples != 0) unsupported("has a first axis that does not divide into samples");
+      const int64_t samples = context.samples;
+      shape.samples /= samples;
+      context.linear.pool.parallel_for(w.sets * samples, [&](int64_t i) {
+        const int64_t n = i % samples;
+        const int64_t x_set = x.sets == 1 ? 0 : i / samples;
+        call(shape, x.data + x_set * from_count + n * (from_count / samples), w.data + i * nw, to + i * (to_count / samples));
+      });
+    } else if (x.sets == 1) {
+      shape.weight_sets = w.sets;
+      call(shape, x.data, w.data, to);
+    } else {
+      for (int s = 0; s < w.sets; ++s) call(shape, x.data + s * from_count, w.data + s * nw, to + s * to_count);
+    }
+  }
+
+  ConvShape shape_of(const Context& context) const {
+    const Tensor& x = context.input(0);
+    const Tensor& w = context.input(1);
+    if (x.rank() != 3 && x.rank() != 4) unsupported("a convolution over " + std::to_string(x.rank() - 2) + " spatial axes");
+    if (w.rank() != x.rank()) invalid_model("the weight has " + std::to_string(w.rank()) + " axes, the input " + std::to_string(x.rank()));
+    const std::vector<int64_t> spatial(x.shape().begin() + 2, x.shape().end());
+    const Window window = Window::of(attributes_, spatial, {w.shape().begin() + 2, w.shape().end()});
+    if (groups_ < 1 || x.dim(1) != w.dim(1) * groups_ || w.dim(0) % groups_ != 0)
+      invalid_model("input " + to_string(x.shape()) + ", weight " + to_string(w.shape()) + " and " + std::to_string(groups_) + " groups do not fit");
+    const bool flat = x.rank() == 3;
+    const auto at = [flat](const std::vector<int64_t>& v, size_t axis, int64_t missing) {
+      return flat ? (axis == 0 ? missing : v[0]) : v[axis];
+    };
+    ConvShape shape{};
+    shape.samples = x.dim(0);
+    shape.in_channels = x.dim(1);
+    shape.in_height = at(spatial, 0, 1);
+    shape.in_width = at(spatial, 1, 1);
+    shape.out_channels = w.dim(0);
+    shape.out_height = at(window.out, 0, 1);
+    shape.out_width = at(window.out, 1, 1);
+    shape.kernel_height = at(window.kernel, 0, 1);
+    shape.kernel_width = at(window.kernel, 1, 1);
+    shape.stride_y = at(window.stride, 0, 1);
+    shape.stride_x = at(window.stride, 1, 1);
+    shape.dilation_y = at(window.dilation, 0, 1);
+    shape.dilation_x = at(window.dilation, 1, 1);
+    shape.pad_top = at(window.pad_begin, 0, 0);
+    shape.pad_left = at(window.pad_begin, 1, 0);
+    shape.groups = groups_;
+    shape.weight_sets = 1;
+    return shape;
+  }
+
+  Attributes attributes_;
+  int64_t groups_;
+};
+
+}  // namespace
+
+std::vector<Row> conv_rows() {
+  return {{"", "Conv", 1, "product", true, {1, 0, 2, {0}}, make_op<Conv>, R"([
+    {"inputs": [[2,3,7,6],[4,3,3,3],[4]], "attributes": {"pads": [1,1,1,1]}},
+    {"inputs": [[2,4,9,8],[6,2,3,2]], "attributes": {"group": 2, "strides": [2,2], "pads": [0,1,1,0]}},
+    {"inputs": [[1,4,8,9],[4,1,3,3],[4]], "attributes": {"group": 4, "strides": [2,1], "pads": [1,1,1,1]}},
+    {"inputs": [[3,5,4,4],[7,5,1,1],[7]]},
+    {"inputs": [[2,3,11,10],[4,3,3,3]], "attributes": {"dilations": [2,3], "auto_pad": "SAME_LOWER"}},
+    {"inputs": [[2,3,12],[5,3,4],[5]], "attributes": {"strides": [3], "pads": [2,1]}}
+  ])"}};
+}
+
+}  // namespace bitwright

@@ -1,0 +1,25 @@
+// The families of operators; registry.cc joins their rows. Explicit, because self-registering objects vanish from static
+// libraries and leave the order to the linker.
+#pragma once
+
+#include <vector>
+
+#include "ops/op.h"
+
+namespace bitwright {
+
+std::vector<Row> arithmetic_rows();
+std::vector<Row> conv_rows();
+std::vector<Row> elementwise_rows();
+std::vector<Row> gather_rows();
+std::vector<Row> logic_rows();
+std::vector<Row> matmul_rows();
+std::vector<Row> normalization_rows();
+std::vector<Row> pad_rows();
+std::vector<Row> pool_rows();
+std::vector<Row> reduce_rows();
+std::vector<Row> reshape_rows();
+std::vector<Row> shape_rows();
+std::vector<Row> softmax_rows();
+
+}  // namespace bitwright
