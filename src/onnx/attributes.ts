@@ -7,7 +7,7 @@ import {
   type NodeProto,
   type TensorProto,
 } from "./generated/onnx_pb.js";
-import { describeNode } from "./validate.js";
+import { describeNode } from "./traverse.js";
 
 /** Values an attribute can be made of: a bigint or an integer array makes ints, a number makes a float. */
 export type AttributeValue =

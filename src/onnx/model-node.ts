@@ -62,7 +62,7 @@ function withExternalData(model: OnnxModel, location: string) {
   for (const tensor of proto.graph?.initializer ?? []) {
     const data = tensor.rawData;
     if (data.length < smallestExternal) continue;
-    const padding = -offset & (alignment - 1);
+    const padding = (alignment - (offset % alignment)) % alignment;
     if (padding > 0) chunks.push(new Uint8Array(padding));
     offset += padding;
     chunks.push(data);

@@ -1,5 +1,10 @@
 import type { GraphProto, ModelProto, NodeProto, TensorProto } from "./generated/onnx_pb.js";
 
+/** How messages name a node: by its name, or by its first output when it has none. */
+export function describeNode(node: NodeProto): string {
+  return `${node.opType || "node"} "${node.name || node.output.find((name) => name !== "") || ""}"`;
+}
+
 /** The graphs that a node's attributes hold (bodies of If, Loop, Scan). */
 export function* subgraphs(node: NodeProto): Generator<GraphProto> {
   for (const attribute of node.attribute) {
@@ -58,6 +63,14 @@ export function capturedNames(graph: GraphProto): Set<string> {
   }
   for (const output of graph.output) read(output.name);
   return captured;
+}
+
+/** Names a node needs before it can run: its inputs, and what its subgraphs take from around them. */
+export function nodeReads(node: NodeProto): Set<string> {
+  const names = new Set(node.input);
+  names.delete("");
+  for (const inner of subgraphs(node)) for (const name of capturedNames(inner)) names.add(name);
+  return names;
 }
 
 /** Names that a graph itself defines: inputs, initializers and node outputs. */

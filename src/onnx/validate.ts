@@ -1,7 +1,8 @@
 import { BitwrightError, type ErrorDetails } from "../errors.js";
 import type { GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto } from "./generated/onnx_pb.js";
+import { topologicalOrder } from "./order.js";
 import { checkTensor } from "./tensor-proto.js";
-import { capturedNames, subgraphs } from "./traverse.js";
+import { describeNode, nodeReads, subgraphs } from "./traverse.js";
 
 /**
  * Checks what every later stage takes for granted: a graph whose names resolve, are defined once and without cycles, operator
@@ -83,7 +84,7 @@ function checkGraph(graph: GraphProto, outer: ReadonlySet<string>, domains: Read
 
   const visible = new Set([...outer, ...defined]);
   for (const node of graph.node) {
-    for (const name of dependencies(node)) {
+    for (const name of nodeReads(node)) {
       if (visible.has(name)) continue;
       throw invalid(`it reads "${name}", which nothing defines`, {
         where: describeNode(node),
@@ -96,7 +97,7 @@ function checkGraph(graph: GraphProto, outer: ReadonlySet<string>, domains: Read
     if (visible.has(name)) continue;
     throw invalid(`the graph output "${name}" is computed by nothing`, { where });
   }
-  checkAcyclic(graph);
+  topologicalOrder(graph.node);
   for (const node of graph.node) {
     for (const inner of subgraphs(node)) checkGraph(inner, visible, domains, `subgraph of ${describeNode(node)}`);
   }
@@ -122,51 +123,6 @@ function checkNode(node: NodeProto, domains: ReadonlySet<string>): void {
     if (attribute.t !== undefined) checkTensor(attribute.t, `attribute "${attribute.name}" of ${where}`);
     for (const tensor of attribute.tensors) checkTensor(tensor, `attribute "${attribute.name}" of ${where}`);
   }
-}
-
-/** How messages name a node: by its name, or by its first output when it has none. */
-export function describeNode(node: NodeProto): string {
-  return `${node.opType || "node"} "${node.name || node.output.find((name) => name !== "") || ""}"`;
-}
-
-/** Names a node needs before it can run: its inputs, and what its subgraphs take from around them. */
-function dependencies(node: NodeProto): Set<string> {
-  const names = new Set(node.input);
-  names.delete("");
-  for (const inner of subgraphs(node)) for (const name of capturedNames(inner)) names.add(name);
-  return names;
-}
-
-/** Kahn's algorithm: nodes that never become ready lie on a cycle or behind one. */
-function checkAcyclic(graph: GraphProto): void {
-  const producer = new Map<string, number>();
-  graph.node.forEach((node, index) => {
-    for (const name of node.output) producer.set(name, index);
-  });
-  const waiting = new Int32Array(graph.node.length);
-  const readers: number[][] = graph.node.map(() => []);
-  graph.node.forEach((node, index) => {
-    for (const name of dependencies(node)) {
-      const from = producer.get(name);
-      if (from === undefined) continue;
-      readers[from]!.push(index);
-      waiting[index]!++;
-    }
-  });
-  const ready = [...waiting.keys()].filter((index) => waiting[index] === 0);
-  for (let next = ready.pop(), done = 0; ; next = ready.pop(), done++) {
-    if (next === undefined) {
-      if (done === graph.node.length) return;
-      break;
-    }
-    for (const reader of readers[next]!) if (--waiting[reader]! === 0) ready.push(reader);
-  }
-  const stuck = graph.node.filter((_, index) => waiting[index]! > 0);
-  throw invalid("the graph has a cycle", {
-    where: describeNode(stuck[0]!),
-    expected: "nodes that can be put in an order",
-    received: `${stuck.length} nodes that wait for each other`,
-  });
 }
 
 function checkType(info: ValueInfoProto, where: string): void {

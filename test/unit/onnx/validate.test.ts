@@ -2,15 +2,9 @@ import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { BitwrightError } from "../../../src/errors.js";
 import { makeAttribute } from "../../../src/onnx/attributes.js";
-import {
-  AttributeProto_AttributeType,
-  AttributeProtoSchema,
-  GraphProtoSchema,
-  TensorProto_DataLocation,
-  TensorProtoSchema,
-} from "../../../src/onnx/generated/onnx_pb.js";
-import { makeNode } from "../../../src/onnx/node.js";
-import { buildModel, type ModelBuilder, valueInfo } from "../../support/model-builder.js";
+import { TensorProto_DataLocation, TensorProtoSchema } from "../../../src/onnx/generated/onnx_pb.js";
+import { buildModel, type ModelBuilder } from "../../support/model-builder.js";
+import { ifNode } from "../../support/subgraphs.js";
 import { float32 } from "../../support/tensors.js";
 
 function refusal(builder: ModelBuilder): BitwrightError {
@@ -28,23 +22,6 @@ function reluModel(): ModelBuilder {
   return buildModel(17).input("x", [2]).node("Relu", ["x"], ["y"]).output("y");
 }
 
-/** An If whose branches give `name` of the graph around them. */
-function ifNode(name: string) {
-  const branch = () =>
-    create(GraphProtoSchema, {
-      name: "branch",
-      node: [makeNode({ opType: "Neg", name: "neg", inputs: [name], outputs: ["inner"] })],
-      output: [valueInfo("inner", undefined, "float32")],
-    });
-  const node = makeNode({ opType: "If", name: "if", inputs: ["condition"], outputs: ["y"] });
-  for (const key of ["then_branch", "else_branch"]) {
-    node.attribute.push(
-      create(AttributeProtoSchema, { name: key, type: AttributeProto_AttributeType.GRAPH, g: branch() }),
-    );
-  }
-  return node;
-}
-
 describe("validateModel", () => {
   it("accepts a sound model, sorted or not", () => {
     reluModel().build();
@@ -53,7 +30,11 @@ describe("validateModel", () => {
 
   it("accepts subgraphs that read outer values", () => {
     const model = buildModel(17).input("x", [2]).input("condition", [], "bool");
-    model.node("Relu", ["x"], ["a"]).add(ifNode("a")).output("y").build();
+    model
+      .node("Relu", ["x"], ["a"])
+      .add(ifNode("condition", "a", "x", "y"))
+      .output("y")
+      .build();
   });
 
   it.each<[string, (model: ModelBuilder) => unknown, RegExp]>([
@@ -85,12 +66,21 @@ describe("validateModel", () => {
     ["an impossible input shape", (m) => m.input("big", [2 ** 40, 2 ** 40]), /larger than any memory/],
     [
       "a subgraph that reads an unknown value",
-      (m) => m.input("condition", [], "bool").add(ifNode("nowhere")).graph.node.shift(),
+      (m) =>
+        m
+          .input("condition", [], "bool")
+          .add(ifNode("condition", "x", "nowhere", "y"))
+          .graph.node.shift(),
       /"nowhere"/,
     ],
     [
       "a cycle through a subgraph",
-      (m) => m.input("condition", [], "bool").add(ifNode("z")).node("Neg", ["y"], ["z"]).graph.node.shift(),
+      (m) =>
+        m
+          .input("condition", [], "bool")
+          .add(ifNode("condition", "x", "z", "y"))
+          .node("Neg", ["y"], ["z"])
+          .graph.node.shift(),
       /cycle/,
     ],
   ])("refuses %s", (_, breakIt, message) => {
