@@ -12,6 +12,9 @@ namespace bitwright {
 
 constexpr int64_t kDepthBlock = 256;
 
+// No target has a tile with a longer side.
+constexpr int64_t kWidestTile = 64;
+
 inline int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 // A panel of `width` interleaved lines: panel[k * width + line] = lines[line][k], k in [0, depth); lines behind `count` are zero.

@@ -8,8 +8,6 @@ namespace bitwright {
 
 namespace {
 
-constexpr int64_t kWidestTile = 64;
-
 // Lines of a stored matrix, line i starting at first + i * stride.
 void pack_stored_lines(const float* first, int64_t stride, int64_t count, int64_t depth, int64_t width, float* panel) {
   const float* lines[kWidestTile];
@@ -105,23 +103,6 @@ void gemm(const Linear& linear, const GemmShape& shape, const float* a, const fl
   product.depth = effective.depth;
   product.a = pack_a(linear, effective, swapped ? b : a, &product.a_stride);
   multiply(linear, product, accumulate);
-}
-
-void gemm(const Linear& linear, const GemmShape& shape, const double* a, const double* b, double* c, bool accumulate) {
-  linear.pool.parallel_for(shape.batch * shape.rows, [&](int64_t task) {
-    const int64_t item = task / shape.rows, row = task % shape.rows;
-    const double* a_item = a + item * shape.stride_a;
-    const double* b_item = b + item * shape.stride_b;
-    double* c_row = c + item * shape.stride_c + row * shape.ldc;
-    for (int64_t column = 0; column < shape.columns; ++column) {
-      double sum = accumulate ? c_row[column] : 0;
-      for (int64_t k = 0; k < shape.depth; ++k) {
-        sum += (shape.transpose_a ? a_item[k * shape.lda + row] : a_item[row * shape.lda + k]) *
-               (shape.transpose_b ? b_item[column * shape.ldb + k] : b_item[k * shape.ldb + column]);
-      }
-      c_row[column] = sum;
-    }
-  });
 }
 
 }  // namespace bitwright

@@ -1,0 +1,83 @@
+// Convolutions as gathers: an output pixel g of a grid is a sum over taps of source pixels g * step + tap. A forward convolution is one gather
+// over x; its transpose in x with stride s is s * s of them over dy, one for each phase of the output, so that no product with an inserted
+// zero is ever computed.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/linear.h"
+
+namespace bitwright {
+
+struct Tap {
+  int64_t y, x;    // distance from g * step
+  int64_t weight;  // index in the kernel, row-major
+};
+
+struct Gather {
+  int64_t samples, groups, weight_sets;
+  // Of one group: channels read and channels written.
+  int64_t channels, rows;
+  int64_t source_height, source_width;
+  int64_t grid_height, grid_width;
+  int64_t step_y, step_x;
+  std::vector<Tap> taps;
+  // Grid pixel g is written to g * out_step + out_origin.
+  int64_t out_height, out_width;
+  int64_t out_origin_y, out_origin_x, out_step_y, out_step_x;
+  // Where weights lie: set, group, row, channel, kernel tap.
+  int64_t weight_set_stride, weight_group_stride, weight_row_stride, weight_channel_stride;
+
+  int64_t depth() const { return channels * static_cast<int64_t>(taps.size()); }
+  int64_t grid_size() const { return grid_height * grid_width; }
+  int64_t source_size() const { return source_height * source_width; }
+  int64_t out_size() const { return out_height * out_width; }
+};
+
+Gather forward_gather(const ConvShape& shape);
+// In row-major order of the output's phases.
+std::vector<Gather> input_adjoint_gathers(const ConvShape& shape);
+
+// Copies bands of a source plane with their zero padding, split into step_y x step_x phases, so that every tap of every pixel is a plain
+// shift: grid pixel (y, x) of tap t is at base + (y - first row) * row_stride + x + offset of t.
+class Stage {
+ public:
+  // kAnywhere reads planes in place when no tap leaves the source and the pixels of a row are adjacent.
+  enum class Reading { kCopied, kAnywhere };
+
+  Stage(const Gather& gather, Reading reading);
+
+  bool in_place() const { return in_place_; }
+  int64_t row_stride() const { return row_stride_; }
+  // Floats that a staged band of grid rows needs; vector reads may run over its end by kLanes, which is included.
+  int64_t size(int64_t grid_rows) const;
+  // Offsets of the taps in a band of `grid_rows` rows (staged, or of the source plane when in_place).
+  void offsets(int64_t grid_rows, int64_t* result) const;
+  // Stages grid rows [first, first + grid_rows).
+  void copy(const float* plane, int64_t first, int64_t grid_rows, float* band) const;
+  // Where grid row `first` begins in a source plane that is read in place.
+  const float* begin(const float* plane, int64_t first) const { return plane + (first + min_y_) * gather_.source_width + min_x_; }
+
+ private:
+  const Gather& gather_;
+  int64_t min_y_ = 0, min_x_ = 0;      // smallest tap
+  int64_t extra_y_ = 0, extra_x_ = 0;  // rows and columns that taps reach beyond the grid, in steps
+  int64_t row_stride_;
+  bool in_place_;
+  std::vector<int64_t> phases_;  // the phases that taps read, y * step_x + x, ascending
+};
+
+// The weights of one group as rows (set, row) of depth (channel, tap), contiguous.
+void collect_weights(const Gather& gather, int64_t group, const float* w, float* rows);
+
+// Gathers with few channels in a group (depthwise above all), plane by plane.
+bool suits_planes(const Gather& gather);
+void run_planes(const Linear& linear, const Gather& gather, const float* source, const float* w, float* out, bool accumulate);
+void weight_adjoint_planes(const Linear& linear, const Gather& gather, const float* x, const float* dy, double* dw);
+
+// All others, as matrix products.
+void run_product(const Linear& linear, const Gather& gather, const float* source, const float* w, float* out, bool accumulate);
+void weight_adjoint_product(const Linear& linear, const Gather& gather, const float* x, const float* dy, double* dw);
+
+}  // namespace bitwright
