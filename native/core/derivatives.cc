@@ -1,0 +1,435 @@
+// The passes of a graph that differentiate: see ops/op.h for the calculus and ops/kinds.h for what a weight's probe costs.
+#include <algorithm>
+#include <cstring>
+
+#include "core/graph.h"
+#include "core/random.h"
+
+namespace bitwright {
+
+namespace {
+
+// The sample index in a sign stream of directions that all samples share.
+constexpr uint64_t kEverySample = ~uint64_t{0};
+
+Shape with_leading(int64_t sets, const Shape& shape) {
+  Shape result{sets};
+  result.insert(result.end(), shape.begin(), shape.end());
+  return result;
+}
+
+}  // namespace
+
+// One reverse sweep: what is carried, and for whom.
+struct Graph::Sweep {
+  int batch = 1;           // cotangents carried: one, and the tangents of it
+  int first = 0;           // index of the first tangent
+  double* forms = nullptr;
+  std::vector<bool> active;           // values whose cotangent somebody needs
+  std::vector<bool> parameters;       // initializers whose cotangents are wanted
+  std::vector<bool> kept;             // activations whose cotangent is read afterwards
+};
+
+bool Graph::Site::any_given() const {
+  return std::any_of(directions.begin(), directions.end(), [](const auto& d) { return d.has_value(); });
+}
+
+bool Graph::Site::all_zero() const {
+  return std::all_of(directions.begin(), directions.end(), [](const auto& d) { return d.has_value() && !*d; });
+}
+
+template <>
+std::optional<Loss<float>>& Graph::loss<float>() { return loss_f_; }
+template <>
+std::optional<Loss<double>>& Graph::loss<double>() { return loss_d_; }
+
+void Graph::check_derivatives_ready() const {
+  if (!kept_) invalid_argument("derivatives need a forward run with keep");
+}
+
+std::vector<double> Graph::set_loss(bw_loss kind, int value, const uint8_t* target, size_t bytes) {
+  check_derivatives_ready();
+  if (kind < BW_CROSS_ENTROPY || kind > BW_LINEAR) invalid_argument("unknown loss " + std::to_string(kind));
+  const Tensor& z = primal(value);
+  if (!is_float(z.dtype())) invalid_argument("a loss needs a float value; '" + values_[value].name + "' is " + dtype_name(z.dtype()));
+  const bool labels = kind == BW_CROSS_ENTROPY;
+  if (bytes % sizeof(float) != 0) invalid_argument("a loss's target has elements of four bytes");
+  const auto count = static_cast<int64_t>(bytes / sizeof(float));
+  Tensor copy(buffers_, labels ? BW_INT32 : real_, {count});
+  if (!labels && real_ == BW_FLOAT64) {
+    for (int64_t i = 0; i < count; ++i) {
+      float element;
+      std::memcpy(&element, target + i * sizeof(float), sizeof(float));
+      copy.data<double>()[i] = element;
+    }
+  } else {
+    std::memcpy(copy.raw(), target, bytes);
+  }
+  loss_value_ = value;
+  if (real_ == BW_FLOAT64) return loss_d_.emplace(kind, z, samples_, copy).values(linear_);
+  return loss_f_.emplace(kind, z, samples_, copy).values(linear_);
+}
+
+std::vector<bool> Graph::downstream(std::vector<bool> roots) const {
+  for (size_t n = 0; n < nodes_.size(); ++n) {
+    const ProgramNode& node = nodes_[n].source;
+    bool reached = std::any_of(node.inputs.begin(), node.inputs.end(), [&](int i) { return i >= 0 && roots[i]; });
+    for (size_t port = 0; port < node.inputs.size() && !reached; ++port) reached = edge_site(static_cast<int>(n), static_cast<int>(port)) != nullptr;
+    if (!reached) continue;
+    for (int output : node.outputs)
+      if (output >= 0 && values_[output].primal && is_float(values_[output].primal.dtype())) roots[output] = true;
+  }
+  return roots;
+}
+
+// ---- Sites and their directions -------------------------------------------------------------------------------------
+
+void Graph::set_sites(SiteRequest request) {
+  if (request.probes < 1 || request.probes > 64) invalid_argument("probes must be between 1 and 64");
+  std::vector<Site> sites;
+  for (int value : request.values) {
+    const Value& weight = values_[value_index(value)];
+    if (!weight.original || !is_float(weight.original.dtype())) invalid_argument("site '" + weight.name + "' is not a float initializer");
+    for (const auto& [node, port] : weight.readers) {
+      const Node& reader = nodes_[node];
+      if (reader.row == nullptr || reader.row->ports.weight != port)
+        throw EngineError(BW_UNSUPPORTED, "reads '" + weight.name + "' as something else than its weight, so it cannot be a site", reader.source.name);
+    }
+    Site site;
+    site.value = value;
+    sites.push_back(site);
+  }
+  for (const auto& [node, port] : request.edges) {
+    if (node < 0 || node >= static_cast<int>(nodes_.size()) || port < 0 || port >= static_cast<int>(nodes_[node].source.inputs.size()) ||
+        nodes_[node].source.inputs[port] < 0)
+      invalid_argument("there is no input " + std::to_string(port) + " of node " + std::to_string(node));
+    Site site;
+    site.node = node;
+    site.port = port;
+    sites.push_back(site);
+  }
+  for (size_t s = 0; s < sites.size(); ++s) {
+    sites[s].index = static_cast<int>(s);
+    sites[s].directions.resize(request.probes);
+  }
+  for (Value& value : values_) value.products.clear();
+  sites_ = std::move(sites);
+  request_ = std::move(request);
+}
+
+void Graph::set_direction(int index, int probe, const float* data, size_t count) {
+  if (index < 0 || index >= static_cast<int>(sites_.size()) || probe < 0 || probe >= request_.probes)
+    invalid_argument("there is no probe " + std::to_string(probe) + " of site " + std::to_string(index));
+  Site& site = sites_[index];
+  const int value = site.value >= 0 ? site.value : nodes_[site.node].source.inputs[site.port];
+  Tensor direction;
+  if (count != 0) {
+    const Tensor& like = primal(value);
+    if (static_cast<int64_t>(count) != like.count())
+      invalid_argument("a direction for '" + values_[value].name + "' has " + std::to_string(like.count()) + " elements, not " + std::to_string(count));
+    direction = Tensor(buffers_, real_, like.shape());
+    if (real_ == BW_FLOAT64)
+      std::copy(data, data + count, direction.data<double>());
+    else
+      std::copy(data, data + count, direction.data<float>());
+  }
+  site.directions[probe] = direction;
+}
+
+const Graph::Site* Graph::edge_site(int node, int port) const {
+  for (const Site& site : sites_)
+    if (site.node == node && site.port == port) return &site;
+  return nullptr;
+}
+
+// Signs, or what the caller gave. A weight's directions are shared by the samples as soon as one was given.
+template <class T>
+WeightProbe Graph::weight_probe(int value, double* forms) {
+  const auto found = std::find_if(sites_.begin(), sites_.end(), [&](const Site& site) { return site.value == value; });
+  if (found == sites_.end() || found->all_zero()) return {};
+  const Site& site = *found;
+  const int64_t count = values_[value].primal.count(), probes = request_.probes;
+  WeightProbe probe;
+  probe.per_sample = request_.per_sample && !site.any_given();
+  probe.forms = form_of(forms, site.index);
+  probe.sample_stride = static_cast<int64_t>(sites_.size());
+  probe.probe_stride = samples_ * probe.sample_stride;
+  const int64_t copies = probe.per_sample ? samples_ : 1;
+  Shape shape = values_[value].primal.shape();
+  if (probe.per_sample) shape = with_leading(samples_, shape);
+  probe.directions = Tensor(buffers_, DTypeOf<T>::value, with_leading(probes, shape));
+  T* to = probe.directions.template data<T>();
+  threads_.parallel_for(probes * copies, [&](int64_t i) {
+    const int64_t p = i / copies;
+    const std::optional<Tensor>& given = site.directions[p];
+    if (given.has_value()) {
+      if (*given)
+        std::copy(given->template data<T>(), given->template data<T>() + count, to + i * count);
+      else
+        std::fill(to + i * count, to + (i + 1) * count, T(0));
+      return;
+    }
+    const uint64_t sample = probe.per_sample ? request_.first_sample + static_cast<uint64_t>(i % copies) : kEverySample;
+    SignStream(request_.seed, static_cast<uint64_t>(site.index), sample, static_cast<uint64_t>(p)).fill(to + i * count, count);
+  });
+  return probe;
+}
+
+template <class T>
+Tensor Graph::edge_direction(const Site& site) {
+  const Tensor& like = values_[nodes_[site.node].source.inputs[site.port]].primal;
+  if (like.count() % samples_ != 0) throw EngineError(BW_UNSUPPORTED, "has an input that does not divide into samples", nodes_[site.node].source.name);
+  const int64_t count = like.count(), each = count / samples_;
+  Tensor directions(buffers_, DTypeOf<T>::value, with_leading(request_.probes, like.shape()));
+  T* to = directions.data<T>();
+  threads_.parallel_for(request_.probes * samples_, [&](int64_t i) {
+    const int64_t p = i / samples_, n = i % samples_;
+    T* part = to + p * count + n * each;
+    const std::optional<Tensor>& given = site.directions[p];
+    if (!given.has_value())
+      SignStream(request_.seed, static_cast<uint64_t>(site.index), request_.first_sample + static_cast<uint64_t>(n), static_cast<uint64_t>(p)).fill(part, each);
+    else if (!*given)
+      std::fill(part, part + each, T(0));
+    else if (given->count() == count)
+      std::copy(given->template data<T>() + n * each, given->template data<T>() + (n + 1) * each, part);
+    else
+      invalid_argument("an explicit direction was given for another batch size");
+  });
+  return directions;
+}
+
+// ---- Tangents ---------------------------------------------------------------------------------------------------------
+
+// Gives a node's context the primals, and the tangents of its inputs with the directions of its edges added.
+template <class T>
+void Graph::add_tangents(Context& context, int index, double* forms) {
+  const ProgramNode& node = nodes_[index].source;
+  context.probes = request_.probes;
+  context.in_tangent.resize(node.inputs.size());
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (node.inputs[i] < 0) continue;
+    const Tensor& carried = values_[node.inputs[i]].tangent;
+    const Site* site = edge_site(index, static_cast<int>(i));
+    if (site == nullptr || site->all_zero()) {
+      context.in_tangent[i] = carried;
+      continue;
+    }
+    Tensor sum = edge_direction<T>(*site);
+    if (carried) add_to(linear_, carried.data<T>(), carried.count(), sum.data<T>());
+    context.in_tangent[i] = sum;
+  }
+  context.weight_probe_of = [this, &node, forms](int port) {
+    const int value = port < static_cast<int>(node.inputs.size()) ? node.inputs[port] : -1;
+    return value >= 0 && values_[value].original ? weight_probe<T>(value, forms) : WeightProbe{};
+  };
+}
+
+template <class T>
+void Graph::tangent_pass(double* forms) {
+  const auto is_site = [&](int value) {
+    return std::any_of(sites_.begin(), sites_.end(), [&](const Site& site) { return site.value == value && !site.all_zero(); });
+  };
+  for (Value& value : values_) value.tangent = Tensor();
+  for (size_t n = 0; n < nodes_.size(); ++n) {
+    check_cancelled();
+    Node& node = nodes_[n];
+    if (node.constant) continue;
+    Context context = context_for(static_cast<int>(n));
+    add_tangents<T>(context, static_cast<int>(n), forms);
+    const bool moved = std::any_of(context.in_tangent.begin(), context.in_tangent.end(), [](const Tensor& t) { return static_cast<bool>(t); }) ||
+                       std::any_of(node.source.inputs.begin(), node.source.inputs.end(), [&](int i) { return i >= 0 && is_site(i); });
+    if (!moved) continue;
+    for (size_t i = 0; i < node.source.inputs.size(); ++i)
+      if (node.source.inputs[i] >= 0) context.in[i] = values_[node.source.inputs[i]].primal;
+    bool any_float = false;
+    for (size_t o = 0; o < node.source.outputs.size(); ++o) {
+      if (node.source.outputs[o] < 0) continue;
+      context.out[o] = values_[node.source.outputs[o]].primal;
+      any_float = any_float || is_float(context.out[o].dtype());
+    }
+    if (!any_float) continue;
+    context.out_tangent.resize(context.out.size());
+    guarded(static_cast<int>(n), [&] { node.op->tangent(context); });
+    for (size_t o = 0; o < node.source.outputs.size(); ++o)
+      if (node.source.outputs[o] >= 0) values_[node.source.outputs[o]].tangent = std::move(context.out_tangent[o]);
+  }
+}
+
+void Graph::tangent() {
+  cancelled_ = false;
+  check_derivatives_ready();
+  real_ == BW_FLOAT64 ? tangent_pass<double>(nullptr) : tangent_pass<float>(nullptr);
+}
+
+// ---- Cotangents -------------------------------------------------------------------------------------------------------
+
+// Takes over the cotangents a node has computed for its inputs.
+template <class T>
+void Graph::collect(Context& context, const Sweep& sweep, int index) {
+  const ProgramNode& node = nodes_[index].source;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    Context::AdjointSlot& slot = context.adjoints[i];
+    if (!slot.started) continue;
+    Value& value = values_[node.inputs[i]];
+    if (context.parameters[i]) {
+      // The op summed in its own type; the sum over batches goes on in double.
+      const ParameterSum sum = context.parameters[i];
+      const int64_t count = value.original.count();
+      const T* from = slot.tensor.template data<T>() + sum.first * count;
+      for (int64_t j = 0; j < sum.sets * count; ++j) sum.data[j] += from[j];
+      continue;
+    }
+    if (const Site* site = edge_site(index, static_cast<int>(i)); site != nullptr && sweep.forms != nullptr) {
+      // v . (H v) of the edge: its own contribution to the tangent of the cotangent, before other readers' are added.
+      const Tensor directions = edge_direction<T>(*site);
+      const int64_t count = value.primal.count(), each = count / samples_, sites = static_cast<int64_t>(sites_.size());
+      const T* g = slot.tensor.template data<T>() + sweep.first * count;
+      threads_.parallel_for(request_.probes * samples_, [&](int64_t k) {
+        const int64_t at = (k / samples_) * count + (k % samples_) * each;
+        sweep.forms[k * sites + site->index] += dot(linear_, directions.template data<T>() + at, g + at, each);
+      });
+      if (!sweep.active[node.inputs[i]]) continue;
+      if (value.adjoint) add_to(linear_, static_cast<const Tensor&>(value.adjoint).template data<T>(), value.adjoint.count(), context.template adjoint<T>(static_cast<int>(i)).data);
+      value.adjoint = slot.tensor;
+      continue;
+    }
+    if (value.adjoint) {
+      // The node reads this value at two ports.
+      const Tensor other = value.adjoint;
+      value.adjoint = Tensor();
+      add_to(linear_, other.data<T>(), other.count(), context.template adjoint<T>(static_cast<int>(i)).data);
+    }
+    value.adjoint = slot.tensor;
+    slot.tensor = Tensor();
+  }
+}
+
+template <class T>
+void Graph::reverse_pass(const Sweep& sweep) {
+  const Loss<T>& head = *loss<T>();
+  for (Value& value : values_) value.adjoint = Tensor();
+  if (!sweep.active[loss_value_]) return;
+  Value& top = values_[loss_value_];
+  const int64_t count = top.primal.count();
+  top.adjoint = Tensor(buffers_, DTypeOf<T>::value, with_leading(sweep.batch, top.primal.shape()));
+  T* seed = top.adjoint.template data<T>();
+  head.gradient(linear_, seed);
+  if (sweep.first > 0) {
+    const Tensor& dz = top.tangent;
+    head.hessian_product(linear_, dz ? dz.data<T>() : nullptr, request_.probes, seed + count);
+  }
+
+  for (int n = static_cast<int>(nodes_.size()) - 1; n >= 0; --n) {
+    check_cancelled();
+    Node& node = nodes_[n];
+    Context context = context_for(n);
+    context.batch = sweep.batch;
+    context.first = sweep.first;
+    context.out_adjoint.resize(node.source.outputs.size());
+    bool any = false;
+    for (size_t o = 0; o < node.source.outputs.size(); ++o) {
+      const int output = node.source.outputs[o];
+      if (output < 0) continue;
+      Value& value = values_[output];
+      context.out[o] = value.primal;
+      context.out_adjoint[o] = value.adjoint;
+      any = any || value.adjoint;
+      if (!sweep.kept[output]) value.adjoint = Tensor();
+      if (sweep.first > 0) value.tangent = Tensor();
+    }
+    if (!any || node.constant) continue;
+    context.adjoints.resize(node.source.inputs.size());
+    context.parameters.resize(node.source.inputs.size());
+    for (size_t i = 0; i < node.source.inputs.size(); ++i) {
+      const int input = node.source.inputs[i];
+      if (input < 0) continue;
+      Value& value = values_[input];
+      context.in[i] = value.primal;
+      if (!is_float(value.primal.dtype())) continue;
+      Context::AdjointSlot& slot = context.adjoints[i];
+      if (sweep.parameters[input]) {
+        std::vector<double>& sums = sweep.first > 0 ? value.products : value.parameter_adjoint;
+        context.parameters[i] = {sums.data(), sweep.first, sweep.first > 0 ? request_.probes : 1};
+        slot.wanted = true;
+      } else if (!value.constant) {
+        const bool edge = sweep.forms != nullptr && edge_site(n, static_cast<int>(i)) != nullptr;
+        slot.wanted = sweep.active[input] || edge;
+        if (sweep.active[input] && !edge && value.adjoint) {
+          slot.tensor = std::move(value.adjoint);
+          slot.started = true;
+          value.adjoint = Tensor();
+        }
+      }
+    }
+    if (sweep.first > 0) add_tangents<T>(context, n, sweep.forms);
+    guarded(n, [&] {
+      node.op->adjoint(context);
+      if (sweep.first > 0) node.op->curvature(context);
+    });
+    collect<T>(context, sweep, n);
+  }
+}
+
+void Graph::gradient(const std::vector<int>& wanted, bool reset) {
+  cancelled_ = false;
+  check_derivatives_ready();
+  if (!loss_f_ && !loss_d_) invalid_argument("a gradient needs a loss");
+  Sweep sweep;
+  sweep.parameters.resize(values_.size());
+  sweep.kept.resize(values_.size());
+  std::vector<bool> roots(values_.size());
+  for (int index : wanted) {
+    Value& value = values_[value_index(index)];
+    roots[index] = true;
+    if (!value.original) {
+      if (value.constant) invalid_argument("'" + value.name + "' is computed from constants");
+      sweep.kept[index] = true;
+      continue;
+    }
+    if (!is_float(value.original.dtype())) invalid_argument("'" + value.name + "' is not a float initializer");
+    sweep.parameters[index] = true;
+    const auto count = static_cast<size_t>(value.original.count());
+    if (reset || value.parameter_adjoint.size() != count) value.parameter_adjoint.assign(count, 0.0);
+  }
+  // Directions of an earlier request do not make values active here.
+  std::vector<Site> sites;
+  sites.swap(sites_);
+  sweep.active = downstream(std::move(roots));
+  real_ == BW_FLOAT64 ? reverse_pass<double>(sweep) : reverse_pass<float>(sweep);
+  sites_.swap(sites);
+}
+
+void Graph::hessian(bool products, double* forms, size_t count) {
+  cancelled_ = false;
+  check_derivatives_ready();
+  if (!loss_f_ && !loss_d_) invalid_argument("Hessian probes need a loss");
+  const size_t expected = static_cast<size_t>(request_.probes) * samples_ * sites_.size();
+  if (sites_.empty() || count != expected) invalid_argument("the forms have room for " + std::to_string(count) + " numbers, " + std::to_string(expected) + " are needed");
+  std::fill(forms, forms + count, 0.0);
+  Sweep sweep;
+  sweep.batch = 1 + request_.probes;
+  sweep.first = 1;
+  sweep.forms = forms;
+  sweep.parameters.resize(values_.size());
+  sweep.kept.resize(values_.size());
+  std::vector<bool> roots(values_.size());
+  for (const Site& site : sites_) {
+    if (site.value < 0) continue;
+    Value& value = values_[site.value];
+    roots[site.value] = true;
+    if (!products) continue;
+    sweep.parameters[site.value] = true;
+    const size_t size = static_cast<size_t>(value.original.count()) * request_.probes;
+    if (value.products.size() != size) value.products.assign(size, 0.0);
+  }
+  sweep.active = downstream(std::move(roots));
+  if (real_ == BW_FLOAT64) {
+    tangent_pass<double>(forms);
+    reverse_pass<double>(sweep);
+  } else {
+    tangent_pass<float>(forms);
+    reverse_pass<float>(sweep);
+  }
+}
+
+}  // namespace bitwright

@@ -1,0 +1,139 @@
+// A model ready to run: values, nodes with their ops, and the passes over them.
+//
+//   forward   values in node order; what nobody will read again goes back to the pool, unless derivatives follow
+//   gradient  cotangents in reverse order
+//   tangent   derivatives along the sites' directions in node order
+//   hessian   tangent, then one reverse sweep over [cotangent, tangents of the cotangent]
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "core/loss.h"
+#include "core/program.h"
+#include "ops/op.h"
+
+namespace bitwright {
+
+struct SiteRequest {
+  std::vector<int> values;                 // initializers
+  std::vector<std::pair<int, int>> edges;  // (node, port)
+  int probes = 1;
+  bool per_sample = false;
+  uint64_t seed = 0;
+  uint64_t first_sample = 0;
+};
+
+class Graph {
+ public:
+  Graph(const uint8_t* program, size_t bytes, bw_dtype real, int threads, const KernelTable& kernels);
+
+  void cancel() { cancelled_ = true; }
+  std::string describe() const;
+
+  void set_input(int value, bw_dtype dtype, Shape shape, const uint8_t* data, size_t bytes);
+  void set_constant(int value, const float* data, size_t count);
+  void set_edges(std::map<std::pair<int, int>, Grid> edges);
+
+  void forward(bool keep, const std::vector<int>& values);
+  const Tensor& primal(int value) const;
+  void read(int value, bw_part part, int probe, uint8_t* out, size_t bytes) const;
+
+  std::vector<double> set_loss(bw_loss kind, int value, const uint8_t* target, size_t bytes);
+  void gradient(const std::vector<int>& values, bool reset);
+
+  void set_sites(SiteRequest request);
+  void set_direction(int site, int probe, const float* data, size_t count);
+  void tangent();
+  // forms: [probe][sample][site]
+  void hessian(bool products, double* forms, size_t count);
+
+  void ranges(const std::vector<int>& values, double* out) const;
+  void histogram(int value, float low, float high, double* bins, int count) const;
+  void errors(int value, const std::vector<Grid>& grids, double* sums) const;
+
+ private:
+  struct Value {
+    std::string name;
+    bool input = false, output = false;
+    bool constant = false;  // an initializer, or computed from such alone
+    Tensor original;        // the model's own initializer
+    Tensor primal;
+    Tensor tangent;         // [probes, shape]
+    Tensor adjoint;         // [batch, shape]
+    std::vector<double> parameter_adjoint;  // of an initializer, summed over samples
+    std::vector<double> products;           // [probes, shape] of an initializer
+    std::vector<std::pair<Grid, Tensor>> quantized;
+    int producer = -1;
+    std::vector<std::pair<int, int>> readers;  // (node, port)
+  };
+  struct Node {
+    ProgramNode source;
+    const Row* row = nullptr;  // nullptr: not supported
+    std::unique_ptr<Op> op;
+    std::string error;         // why op could not be made
+    bool constant = false;
+    std::vector<Tensor> saved;
+  };
+  struct Site {
+    int index = -1;
+    int value = -1;            // a weight, or
+    int node = -1, port = -1;  // an edge
+    std::vector<std::optional<Tensor>> directions;  // by probe, where one was given; an empty tensor is zero
+    bool any_given() const;
+    bool all_zero() const;
+  };
+  struct Sweep;
+
+  // Setup and forward (graph.cc).
+  int value_index(int value) const;
+  void check_supported() const;
+  void check_cancelled() const;
+  void guarded(int node, const std::function<void()>& body) const;
+  void forget_run();
+  void mark_constants();
+  Context context_for(int node);
+  Tensor read_edge(int node, int port, bool may_overwrite);
+  void run_node(int node, bool keep, std::vector<int>& reads_left, const std::vector<bool>& pinned);
+
+  // Derivatives (derivatives.cc).
+  void check_derivatives_ready() const;
+  std::vector<bool> downstream(std::vector<bool> roots) const;
+  const Site* edge_site(int node, int port) const;
+  double* form_of(double* forms, int site) const { return forms ? forms + site : nullptr; }
+  template <class T>
+  WeightProbe weight_probe(int value, double* forms);
+  template <class T>
+  Tensor edge_direction(const Site& site);
+  template <class T>
+  void add_tangents(Context& context, int node, double* forms);
+  template <class T>
+  void tangent_pass(double* forms);
+  template <class T>
+  void reverse_pass(const Sweep& sweep);
+  template <class T>
+  void collect(Context& context, const Sweep& sweep, int node);
+  template <class T>
+  std::optional<Loss<T>>& loss();
+
+  bw_dtype real_;
+  BufferPool buffers_;
+  ThreadPool threads_;
+  Linear linear_;
+  std::vector<Value> values_;
+  std::vector<Node> nodes_;
+  std::map<std::pair<int, int>, Grid> edges_;
+  std::map<int, Tensor> feeds_;
+  int64_t samples_ = 1;
+  bool kept_ = false;
+  std::optional<Loss<float>> loss_f_;
+  std::optional<Loss<double>> loss_d_;
+  int loss_value_ = -1;
+  SiteRequest request_;
+  std::vector<Site> sites_;
+  std::atomic<bool> cancelled_{false};
+};
+
+}  // namespace bitwright

@@ -1,0 +1,128 @@
+#include "core/loss.h"
+
+#include <cmath>
+
+namespace bitwright {
+
+namespace {
+
+// log(sum_j e^z_j), shifted by the largest so that nothing overflows.
+template <class T>
+double log_sum_exp(const T* z, int64_t count) {
+  double largest = z[0];
+  for (int64_t j = 1; j < count; ++j) largest = std::max<double>(largest, z[j]);
+  double sum = 0;
+  for (int64_t j = 0; j < count; ++j) sum += std::exp(z[j] - largest);
+  return largest + std::log(sum);
+}
+
+}  // namespace
+
+template <class T>
+Loss<T>::Loss(bw_loss kind, const Tensor& z, int64_t samples, Tensor target) : kind_(kind), z_(z), target_(std::move(target)), samples_(samples) {
+  if (samples < 1 || z.count() == 0 || z.count() % samples != 0)
+    invalid_argument("a loss over " + to_string(z.shape()) + " does not divide into " + std::to_string(samples) + " samples");
+  classes_ = z.rank() == 0 ? 1 : z.dim(-1);
+  rows_ = z.count() / classes_;
+  if (rows_are_distributions() && rows_ % samples != 0) invalid_argument("the last axis of the loss's value must be the classes");
+  const int64_t expected = kind == BW_CROSS_ENTROPY ? rows_ : z.count();
+  if (target_.count() != expected)
+    invalid_argument("the loss's target has " + std::to_string(target_.count()) + " elements, " + std::to_string(expected) + " are needed");
+  if (!rows_are_distributions()) return;
+
+  row_weight_.assign(rows_, 0.0);
+  const int64_t per_sample = rows_ / samples;
+  for (int64_t n = 0; n < samples; ++n) {
+    int64_t counted = 0;
+    for (int64_t r = n * per_sample; r < (n + 1) * per_sample; ++r) {
+      if (kind == BW_CROSS_ENTROPY) {
+        const int32_t label = target_.data<int32_t>()[r];
+        if (label < -1 || label >= classes_)
+          invalid_argument("label " + std::to_string(label) + " is not a class: there are " + std::to_string(classes_));
+        if (label < 0) continue;
+      }
+      row_weight_[r] = 1;
+      ++counted;
+    }
+    for (int64_t r = n * per_sample; r < (n + 1) * per_sample; ++r)
+      if (counted > 0) row_weight_[r] /= static_cast<double>(counted);
+  }
+}
+
+template <class T>
+template <class Body>
+void Loss<T>::each_row(const Linear& linear, const Body& body) const {
+  linear.pool.parallel_for(rows_, [&](int64_t r) { body(r, z_.data<T>() + r * classes_); });
+}
+
+template <class T>
+std::vector<double> Loss<T>::values(const Linear& linear) const {
+  std::vector<double> row_losses(rows_, 0.0);
+  each_row(linear, [&](int64_t r, const T* z) {
+    double loss = 0;
+    if (kind_ == BW_CROSS_ENTROPY) {
+      if (row_weight_[r] == 0) return;
+      loss = log_sum_exp(z, classes_) - z[target_.data<int32_t>()[r]];
+    } else {
+      const T* t = target_.data<T>() + r * classes_;
+      if (kind_ == BW_KL) {
+        const double norm_z = log_sum_exp(z, classes_), norm_t = log_sum_exp(t, classes_);
+        for (int64_t j = 0; j < classes_; ++j) loss += std::exp(t[j] - norm_t) * ((t[j] - norm_t) - (z[j] - norm_z));
+      } else {
+        for (int64_t j = 0; j < classes_; ++j) {
+          const double difference = static_cast<double>(z[j]) - t[j];
+          loss += kind_ == BW_SQUARED_ERROR ? 0.5 * difference * difference : static_cast<double>(z[j]) * t[j];
+        }
+      }
+    }
+    row_losses[r] = loss * (rows_are_distributions() ? row_weight_[r] : 1.0);
+  });
+  std::vector<double> losses(samples_, 0.0);
+  for (int64_t r = 0; r < rows_; ++r) losses[r / (rows_ / samples_)] += row_losses[r];
+  return losses;
+}
+
+template <class T>
+void Loss<T>::gradient(const Linear& linear, T* g) const {
+  each_row(linear, [&](int64_t r, const T* z) {
+    T* to = g + r * classes_;
+    if (!rows_are_distributions()) {
+      const T* t = target_.data<T>() + r * classes_;
+      for (int64_t j = 0; j < classes_; ++j) to[j] = kind_ == BW_LINEAR ? t[j] : z[j] - t[j];
+      return;
+    }
+    const double norm = log_sum_exp(z, classes_), weight = row_weight_[r];
+    for (int64_t j = 0; j < classes_; ++j) to[j] = static_cast<T>(weight * std::exp(z[j] - norm));
+    if (kind_ == BW_CROSS_ENTROPY) {
+      if (weight != 0) to[target_.data<int32_t>()[r]] -= static_cast<T>(weight);
+    } else {
+      const T* t = target_.data<T>() + r * classes_;
+      const double norm_t = log_sum_exp(t, classes_);
+      for (int64_t j = 0; j < classes_; ++j) to[j] = static_cast<T>(weight * (std::exp(z[j] - norm) - std::exp(t[j] - norm_t)));
+    }
+  });
+}
+
+template <class T>
+void Loss<T>::hessian_product(const Linear& linear, const T* dz, int probes, T* hz) const {
+  const int64_t count = z_.count();
+  if (dz == nullptr || kind_ == BW_LINEAR) return fill(linear, T(0), probes * count, hz);
+  if (kind_ == BW_SQUARED_ERROR) return copy(linear, dz, probes * count, hz);
+  each_row(linear, [&](int64_t r, const T* z) {
+    const double norm = log_sum_exp(z, classes_);
+    std::vector<double> p(classes_);
+    for (int64_t j = 0; j < classes_; ++j) p[j] = std::exp(z[j] - norm);
+    for (int64_t k = 0; k < probes; ++k) {
+      const T* v = dz + k * count + r * classes_;
+      T* to = hz + k * count + r * classes_;
+      double mean = 0;
+      for (int64_t j = 0; j < classes_; ++j) mean += p[j] * v[j];
+      for (int64_t j = 0; j < classes_; ++j) to[j] = static_cast<T>(row_weight_[r] * p[j] * (v[j] - mean));
+    }
+  });
+}
+
+template class Loss<float>;
+template class Loss<double>;
+
+}  // namespace bitwright
