@@ -2,6 +2,10 @@
 // reference that the float ones are tested against.
 //
 // No reduction is split over threads or depends on the batch size: an output element is the same sum in the same order whatever the batch split.
+// In float that order is: k ascending in blocks of 256, each summed from zero, the blocks added to the result (or to what it held, when
+// accumulating) one after the other. For convolutions k runs over (channel read, kernel tap that can reach the pixel), taps row-major; for the weight
+// adjoint over the pixels of one sample, or, when groups > 1 and at most 4 channels of a group lie on either side, over kLanes lanes (column c of the output in lane
+// c % kLanes, rows ascending) merged pairwise. The strict flavour rounds every product; tests hold it to this order bit by bit.
 #pragma once
 
 #include <cstdint>
