@@ -1,0 +1,55 @@
+import { BitwrightError } from "../errors.js";
+import type { Quantizer } from "../quantizer.js";
+import { elementCount } from "../tensor.js";
+
+/**
+ * Integer codes of a tensor: clamp(roundHalfEven(x / scale) + zeroPoint, qmin, qmax), with the division in float32, as ONNX
+ * QuantizeLinear computes it.
+ * @param values - C order, of shape `dims`.
+ */
+export function quantizeToCodes(values: Float32Array, dims: readonly number[], quantizer: Quantizer): Int32Array {
+  const { scales, zeroPoints, qmin, qmax } = quantizer;
+  const codes = new Int32Array(values.length);
+  const scaleAt = scaleIndex(dims, quantizer);
+  for (let i = 0; i < values.length; i++) {
+    const s = scaleAt(i);
+    const code = roundHalfEven(Math.fround(values[i]! / scales[s]!)) + zeroPoints[s]!;
+    codes[i] = Math.min(Math.max(code, qmin), qmax);
+  }
+  return codes;
+}
+
+/** The values that codes stand for: (code - zeroPoint) * scale in float32, as ONNX DequantizeLinear computes it. */
+export function dequantizeCodes(codes: Int32Array, dims: readonly number[], quantizer: Quantizer): Float32Array {
+  const values = new Float32Array(codes.length);
+  const scaleAt = scaleIndex(dims, quantizer);
+  for (let i = 0; i < codes.length; i++) {
+    const s = scaleAt(i);
+    values[i] = Math.fround(codes[i]! - quantizer.zeroPoints[s]!) * quantizer.scales[s]!;
+  }
+  return values;
+}
+
+/** The index of the scale that an element belongs to, by the element's index in C order. */
+function scaleIndex(dims: readonly number[], { granularity }: Quantizer): (element: number) => number {
+  switch (granularity.kind) {
+    case "tensor":
+      return () => 0;
+    case "channel": {
+      const inner = elementCount(dims.slice(granularity.axis + 1));
+      const channels = dims[granularity.axis]!;
+      return (element) => Math.floor(element / inner) % channels;
+    }
+    case "block":
+      throw new BitwrightError("engine-failure", "codes of a blocked quantizer are not supported", {
+        expected: "a quantizer per tensor or per channel",
+      });
+  }
+}
+
+function roundHalfEven(x: number): number {
+  const floor = Math.floor(x);
+  const fraction = x - floor;
+  if (fraction !== 0.5) return Math.round(x);
+  return floor % 2 === 0 ? floor : floor + 1;
+}

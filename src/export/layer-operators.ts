@@ -1,0 +1,74 @@
+import { floatAttribute, intAttribute } from "../onnx/attributes.js";
+import type { NodeProto } from "../onnx/generated/onnx_pb.js";
+
+/** How an operator multiplies its first input by a weight. */
+export interface LayerOperator {
+  readonly weightPort: number;
+  /** Absent when the operator has no bias of its own. */
+  readonly biasPort?: number;
+  /** The only rank of weight that makes it a layer; any when absent. */
+  readonly rank?: number;
+  shape(node: NodeProto, weightDims: readonly number[]): LayerShape;
+}
+
+export interface LayerShape {
+  /** Axis of the weight along which output channels lie. */
+  readonly weightAxis: number;
+  /** Axis of the activation that the product sums over, and its size. */
+  readonly inputAxis: number;
+  readonly inputChannels: number;
+  readonly biasLength: number;
+  readonly plain: boolean;
+}
+
+export const layerOperators: Readonly<Record<string, LayerOperator>> = {
+  Conv: {
+    weightPort: 1,
+    biasPort: 2,
+    shape: (node, [outputs, inputsOfGroup]) => ({
+      weightAxis: 0,
+      inputAxis: 1,
+      inputChannels: inputsOfGroup! * intAttribute(node, "group", 1),
+      biasLength: outputs!,
+      plain: true,
+    }),
+  },
+  ConvTranspose: {
+    weightPort: 1,
+    biasPort: 2,
+    shape: (node, [inputs, outputsOfGroup]) => ({
+      weightAxis: 1,
+      inputAxis: 1,
+      inputChannels: inputs!,
+      biasLength: outputsOfGroup! * intAttribute(node, "group", 1),
+      plain: true,
+    }),
+  },
+  Gemm: {
+    weightPort: 1,
+    biasPort: 2,
+    rank: 2,
+    shape: (node, dims) => {
+      const weightAxis = intAttribute(node, "transB", 0) === 0 ? 1 : 0;
+      const transposed = intAttribute(node, "transA", 0) !== 0;
+      return {
+        weightAxis,
+        inputAxis: transposed ? 0 : 1,
+        inputChannels: dims[1 - weightAxis]!,
+        biasLength: dims[weightAxis]!,
+        plain: !transposed && floatAttribute(node, "alpha", 1) === 1 && floatAttribute(node, "beta", 1) === 1,
+      };
+    },
+  },
+  MatMul: {
+    weightPort: 1,
+    rank: 2,
+    shape: (_node, [inputs, outputs]) => ({
+      weightAxis: 1,
+      inputAxis: -1,
+      inputChannels: inputs!,
+      biasLength: outputs!,
+      plain: true,
+    }),
+  },
+};

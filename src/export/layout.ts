@@ -1,0 +1,55 @@
+import type { Quantizer } from "../quantizer.js";
+
+/** Smallest and largest value that a tensor takes. */
+export interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+/**
+ * What every node of a quantized model reads: the single truth that the exporter writes and the engine simulates. Replacing each
+ * listed weight and bias by its fake-quantized values, and fake-quantizing what each listed edge reads, gives the exported
+ * model's function up to rounding; everything that is not listed is the float model's own.
+ */
+export interface Layout {
+  readonly target: string;
+  readonly weights: readonly WeightLayout[];
+  readonly biases: readonly BiasLayout[];
+  readonly edges: readonly EdgeLayout[];
+}
+
+/** A layer whose weight is stored as integers. */
+export interface WeightLayout {
+  readonly node: string;
+  readonly port: number;
+  readonly initializer: string;
+  readonly quantizer: Quantizer;
+  /** Width of the stored codes. */
+  readonly storage: "int8" | "int4";
+  /** Whether the engine multiplies the codes, or the float values that it makes of them once, at load. */
+  readonly kernel: "integer" | "float";
+}
+
+/** A bias that is stored as int32, in units of input scale times weight scale. */
+export interface BiasLayout {
+  /** The node that reads it, which is not the layer when the bias is an Add behind it. */
+  readonly node: string;
+  readonly port: number;
+  readonly initializer: string;
+  readonly quantizer: Quantizer;
+}
+
+/** A read of a quantized tensor. All edges of one tensor carry the same quantizer. */
+export interface EdgeLayout {
+  /** The node that reads; undefined for an output of the graph. */
+  readonly node: string | undefined;
+  /** Input of the node, or index among the graph's outputs. */
+  readonly port: number;
+  readonly tensor: string;
+  readonly quantizer: Quantizer;
+  /**
+   * Write the scale once for each of `size` channels along `axis`: the same values, in a form that keeps the engine from taking
+   * a float layer for an integer one.
+   */
+  readonly perChannel?: { readonly axis: number; readonly size: number };
+}

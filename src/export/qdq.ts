@@ -1,0 +1,52 @@
+import { BitwrightError } from "../errors.js";
+import { cloneMessage } from "../onnx/clone.js";
+import type { NodeProto } from "../onnx/generated/onnx_pb.js";
+import { Graph } from "../onnx/graph.js";
+import type { OnnxModel } from "../onnx/model.js";
+import type { EdgeLayout, Layout } from "./layout.js";
+import { importOperatorSets } from "./operator-sets.js";
+import { quantizeActivation } from "./stored-activations.js";
+import { StoredConstants } from "./stored-constants.js";
+import { StoredWeights } from "./stored-weights.js";
+
+/**
+ * Writes a layout into a copy of a model: integer initializers for its weights and biases, QuantizeLinear and DequantizeLinear around
+ * what its edges read. The model itself stays as it is; metadata and unknown fields survive in the copy.
+ * @param model - The cleaned float model that the layout was made for.
+ */
+export function exportModel(model: OnnxModel, layout: Layout): OnnxModel {
+  const proto = cloneMessage(model.proto);
+  const copy: OnnxModel = { proto, graph: proto.graph! };
+  importOperatorSets(copy, layout);
+  const graph = new Graph(copy);
+  const nodeOf = nodesByName(graph);
+  const constants = new StoredConstants(graph);
+  const stored = new StoredWeights(graph, constants);
+  for (const weight of layout.weights) graph.setInput(nodeOf(weight.node), weight.port, stored.weight(weight));
+  for (const bias of layout.biases) graph.setInput(nodeOf(bias.node), bias.port, stored.bias(bias));
+  for (const [tensor, edges] of byTensor(layout.edges)) quantizeActivation(graph, constants, nodeOf, tensor, edges);
+  for (const { initializer } of [...layout.weights, ...layout.biases]) {
+    if (graph.uses(initializer).length === 0 && !graph.isOutput(initializer)) graph.removeInitializer(initializer);
+  }
+  graph.sort();
+  return copy;
+}
+
+function nodesByName(graph: Graph): (name: string) => NodeProto {
+  const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
+  return (name) => {
+    const node = nodes.get(name);
+    if (node !== undefined) return node;
+    throw new BitwrightError("engine-failure", `the layout names a node "${name}" that the model lacks`);
+  };
+}
+
+function byTensor(edges: readonly EdgeLayout[]): ReadonlyMap<string, readonly EdgeLayout[]> {
+  const groups = new Map<string, EdgeLayout[]>();
+  for (const edge of edges) {
+    const group = groups.get(edge.tensor);
+    if (group === undefined) groups.set(edge.tensor, [edge]);
+    else group.push(edge);
+  }
+  return groups;
+}

@@ -1,0 +1,96 @@
+import type { AttributeValue } from "../onnx/attributes.js";
+import { TensorProto_DataType } from "../onnx/generated/onnx_pb.js";
+import type { Graph } from "../onnx/graph.js";
+import { makeTensor } from "../onnx/initializer.js";
+import { makeNode } from "../onnx/node.js";
+import type { TensorOf } from "../tensor.js";
+import { quantizeToCodes } from "./codes.js";
+import type { BiasLayout, WeightLayout } from "./layout.js";
+import type { StoredConstants } from "./stored-constants.js";
+
+/** Writes weights and biases as integer initializers and the nodes that make floats of them. */
+export class StoredWeights {
+  readonly #graph: Graph;
+  readonly #constants: StoredConstants;
+  readonly #written = new Map<string, string>();
+
+  constructor(graph: Graph, constants: StoredConstants) {
+    this.#graph = graph;
+    this.#constants = constants;
+  }
+
+  /** Writes a weight, once for all layers that share it, and returns the name of its dequantized value. */
+  weight(layout: WeightLayout): string {
+    const key = `${layout.initializer}\n${layout.storage} ${layout.kernel} ${layout.quantizer.scales.join()}`;
+    const known = this.#written.get(key);
+    if (known !== undefined) return known;
+    const name = layout.kernel === "integer" ? this.#forIntegerKernel(layout) : this.#forFloatKernel(layout);
+    this.#written.set(key, name);
+    return name;
+  }
+
+  /**
+   * Fused kernels know int8 weights only. The Cast of 4-bit codes has constant input, so sessions compute it once at load, before
+   * they look for the pattern to fuse.
+   */
+  #forIntegerKernel(layout: WeightLayout): string {
+    const { initializer, quantizer, storage } = layout;
+    const codes = this.#codes(layout);
+    const int8 = storage === "int8" ? codes : this.#cast(codes, `${initializer}_int8`, TensorProto_DataType.INT8);
+    // Left out, the zero point would mean the same, but QGemm is fused only where it is written.
+    const zeroPoints = this.#constants.zeroPoints(quantizer.zeroPoints, true);
+    return this.#dequantize(initializer, [int8, this.#constants.scales(quantizer.scales), zeroPoints], axisOf(layout));
+  }
+
+  /** Cast and Mul, not DequantizeLinear: sessions fold them into a plain float weight at load, and a DequantizeLinear on every run. */
+  #forFloatKernel(layout: WeightLayout): string {
+    const { initializer, quantizer } = layout;
+    const dims = this.#value(initializer).dims;
+    const cast = this.#cast(this.#codes(layout), `${initializer}_float`, TensorProto_DataType.FLOAT);
+    const scales = this.#constants.broadcastScales(quantizer.scales, axisOf(layout), dims.length);
+    return this.#node("Mul", [cast, scales], `${initializer}_dequantized`);
+  }
+
+  /** Writes a bias as int32 and returns the name of its dequantized value. */
+  bias({ initializer, quantizer }: BiasLayout): string {
+    const { dims, data } = this.#value(initializer);
+    const codes = quantizeToCodes(data, dims, quantizer);
+    const name = this.#graph.addInitializer(`${initializer}_int32`, { dtype: "int32", dims, data: codes });
+    return this.#dequantize(initializer, [name, this.#constants.scales(quantizer.scales)], 0);
+  }
+
+  #codes({ initializer, quantizer, storage }: WeightLayout): string {
+    const { dims, data } = this.#value(initializer);
+    const codes = Int8Array.from(quantizeToCodes(data, dims, quantizer));
+    const type = storage === "int8" ? TensorProto_DataType.INT8 : TensorProto_DataType.INT4;
+    const base = `${initializer}_${storage}`;
+    return this.#graph.addInitializer(base, makeTensor(base, { dtype: "int8", dims, data: codes }, type));
+  }
+
+  #value(initializer: string): TensorOf<"float32"> {
+    return this.#graph.constant(initializer) as TensorOf<"float32">;
+  }
+
+  #cast(input: string, base: string, to: TensorProto_DataType): string {
+    return this.#node("Cast", [input], base, { to: BigInt(to) });
+  }
+
+  #dequantize(base: string, inputs: readonly string[], axis: number): string {
+    return this.#node("DequantizeLinear", inputs, `${base}_dequantized`, { axis: BigInt(axis) });
+  }
+
+  #node(
+    opType: string,
+    inputs: readonly string[],
+    base: string,
+    attributes: Readonly<Record<string, AttributeValue>> = {},
+  ): string {
+    const output = this.#graph.uniqueName(base);
+    this.#graph.insert(makeNode({ opType, name: output, inputs, outputs: [output], attributes }));
+    return output;
+  }
+}
+
+function axisOf({ quantizer: { granularity } }: WeightLayout): number {
+  return granularity.kind === "channel" ? granularity.axis : 0;
+}

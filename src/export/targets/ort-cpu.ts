@@ -1,0 +1,81 @@
+import { BitwrightError } from "../../errors.js";
+import { choiceKey, type LayerChoice } from "../../formats.js";
+import { capturedPort, Graph } from "../../onnx/graph.js";
+import { findLayers, type Layer } from "../layers.js";
+import { clampBehind } from "./ort-cpu/activation-function.js";
+import { flowNode } from "./ort-cpu/flow-operators.js";
+import { layoutOf } from "./ort-cpu/layout-of.js";
+import type { PlannedLayer, Target } from "./target.js";
+
+/** onnxruntime's CPU execution provider, in a session with default options. docs/export.md gives the reasons for what is written. */
+export const ortCpu: Target = {
+  name: "ort-cpu",
+
+  layers(model) {
+    const graph = new Graph(model);
+    return findLayers(graph).map((layer) => plannedLayer(graph, layer));
+  },
+
+  observedTensors(model) {
+    const graph = new Graph(model);
+    const tensors = new Set<string>();
+    for (const layer of findLayers(graph)) {
+      tensors.add(layer.input.tensor);
+      tensors.add(clampBehind(graph, layer.output)?.output ?? layer.output);
+    }
+    for (const node of graph.nodes) {
+      const flow = flowNode(graph, node);
+      if (flow?.kind !== "rescale") continue;
+      for (const port of flow.ports) tensors.add(node.input[port]!);
+      tensors.add(clampBehind(graph, node.output[0]!)?.output ?? node.output[0]!);
+    }
+    return [...tensors];
+  },
+
+  layout(model, choices, ranges, options = {}) {
+    const graph = new Graph(model);
+    const layers = findLayers(graph).map((layer) => plannedLayer(graph, layer));
+    checkChoices(layers, choices);
+    return layoutOf(graph, layers, choices, ranges, options);
+  },
+};
+
+const float: LayerChoice = { weight: "float", activation: "float" };
+const weightOnly8: LayerChoice = { weight: "int8", activation: "float" };
+const weightOnly4: LayerChoice = { weight: "int4", activation: "float" };
+const integer8: LayerChoice = { weight: "int8", activation: "int8" };
+const integer4: LayerChoice = { weight: "int4", activation: "int8" };
+
+/** Operators that have an integer kernel. */
+const integerOperators: ReadonlySet<string> = new Set(["Conv", "Gemm", "MatMul"]);
+
+function plannedLayer(graph: Graph, layer: Layer): PlannedLayer {
+  const output = clampBehind(graph, layer.output)?.output ?? layer.output;
+  const captured = graph.uses(output).some(({ port }) => port === capturedPort);
+  const choices =
+    integerOperators.has(layer.op) && layer.plain && !captured
+      ? [float, weightOnly8, integer8, weightOnly4, integer4]
+      : [float, weightOnly8, weightOnly4];
+  // A weight that several layers read is stored once, so they must agree on its format.
+  return { ...layer, choices, group: layer.weight.initializer };
+}
+
+function checkChoices(layers: readonly PlannedLayer[], choices: ReadonlyMap<string, LayerChoice>): void {
+  const byName = new Map(layers.map((layer) => [layer.node, layer]));
+  for (const [name, choice] of choices) {
+    const layer = byName.get(name);
+    if (layer === undefined) {
+      throw new BitwrightError("invalid-option", `the model has no layer "${name}"`, {
+        expected: "a node that multiplies by a stored weight",
+      });
+    }
+    const known = layer.choices.map(choiceKey);
+    if (!known.includes(choiceKey(choice))) {
+      throw new BitwrightError("invalid-option", "the layer has no such choice on ort-cpu", {
+        where: `layer "${name}"`,
+        expected: known.join(", "),
+        received: choiceKey(choice),
+      });
+    }
+  }
+}
