@@ -1,6 +1,7 @@
 import { BitwrightError } from "../errors.js";
 import { type Arguments, checkVersion, engineError, type FunctionName, signatures } from "./abi.js";
 import type { Backend } from "./backend.js";
+import { bytesOf } from "./elements.js";
 
 /** A compiled `WebAssembly.Module`. */
 export type WasmModule = object;
@@ -125,10 +126,6 @@ class WasmBackend implements Backend {
     this.#run("bw_last_error", [text, text.length, length]);
     return new TextDecoder().decode(text);
   }
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function stopped(cause: unknown): BitwrightError {

@@ -1,0 +1,95 @@
+import type { OpPorts } from "./info.js";
+
+/** How a graph computes. */
+export interface GraphOptions {
+  /** float64 is the reference arithmetic: slow, for tests and comparisons. Default float32. */
+  readonly precision?: "float32" | "float64";
+  /** Threads that share a run, the calling one included; results do not depend on it. Default 1. */
+  readonly threads?: number;
+  /** One of `targets()`; default the best. */
+  readonly target?: string;
+}
+
+/** Work that an AbortSignal stops: soon on the native backend, before its next call on WebAssembly. */
+export interface Abortable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface RunOptions extends Abortable {
+  /** Values to read afterwards, besides the graph's outputs. */
+  readonly values?: readonly number[];
+  /** Keeps every value, as losses and derivatives need. Default false. */
+  readonly keep?: boolean;
+}
+
+export interface GradientOptions extends Abortable {
+  /** false adds to the initializers' gradients so far. Default true. */
+  readonly reset?: boolean;
+}
+
+export interface HessianOptions extends Abortable {
+  /** Also accumulates H v of every initializer site, until the sites are declared anew. Default false. */
+  readonly products?: boolean;
+}
+
+/** What the engine can do with a node, and how quantization has to see it. */
+export interface NodeInfo extends OpPorts {
+  readonly supported: boolean;
+  readonly differentiable: boolean;
+}
+
+/** A per-tensor quantizer through which one node input reads its tensor. */
+export interface EdgeQuantizer extends TensorGrid {
+  readonly node: number;
+  readonly port: number;
+}
+
+/** A loss on a value of the last run; rows (all axes but the last) of one sample are averaged. */
+export type Loss =
+  /** `target`: the class of every row; -1 leaves a row out. */
+  | { readonly kind: "cross-entropy"; readonly value: number; readonly target: Int32Array }
+  /** KL(softmax(target) || softmax(value)); `target`: reference logits. */
+  | { readonly kind: "kl"; readonly value: number; readonly target: Float32Array | Float64Array }
+  /** Half the sum of squared differences to `target`. */
+  | { readonly kind: "squared-error"; readonly value: number; readonly target: Float32Array | Float64Array }
+  /** The sum of products with `target`. */
+  | { readonly kind: "linear"; readonly value: number; readonly target: Float32Array | Float64Array };
+
+/** Where directions are taken: initializers first, then node inputs. */
+export interface Sites {
+  /** Value ids of initializers. */
+  readonly weights: readonly number[];
+  readonly edges?: readonly { readonly node: number; readonly port: number }[];
+  /** Directions for every site at once. */
+  readonly probes: number;
+  /** A fresh direction for every sample instead of one for all. */
+  readonly perSample?: boolean;
+  /** Seed of the Rademacher signs, which depend on (seed, site, sample, probe) alone. */
+  readonly seed?: number;
+  /** Index of the batch's first sample in the data set. */
+  readonly firstSample?: number;
+}
+
+/** Quadratic forms v^T H v: `forms[(probe * samples + sample) * sites + site]`. */
+export interface HessianForms {
+  readonly forms: Float64Array;
+  readonly probes: number;
+  readonly samples: number;
+  readonly sites: number;
+}
+
+/** The extremes of a value over the last run, NaN left out. */
+export interface ValueRange {
+  readonly min: number;
+  readonly max: number;
+  /** Elements that are NaN or infinite. */
+  readonly nonFinite: number;
+}
+
+/** A per-tensor quantizer. */
+export interface TensorGrid {
+  readonly scale: number;
+  readonly zeroPoint: number;
+  readonly qmin: number;
+  readonly qmax: number;
+}
