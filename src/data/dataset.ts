@@ -1,0 +1,170 @@
+import { throwIfAborted } from "../abort.js";
+import { BitwrightError } from "../errors.js";
+import type { Feeds, Tensor } from "../tensor.js";
+import { hashParts } from "./hash.js";
+import type { InputInfo, InputReader } from "./input.js";
+import type { SplitName } from "./manifest.js";
+import type { Metric } from "./metrics/metric.js";
+import type { Sample } from "./preprocess.js";
+import type { Splits } from "./splits.js";
+
+/** Samples that a model is calibrated, searched and verified on. Nothing is read before it is asked for. */
+export interface Dataset {
+  /** Number of samples. */
+  readonly size: number;
+  readonly inputNames: readonly string[];
+  /** What is fed to each input. */
+  readonly inputs: readonly InputInfo[];
+  readonly metric: Metric;
+  /** The class of each sample; undefined for data without labels, and for next-token labels, which batches carry. */
+  readonly labels?: Int32Array;
+  /** Sample indices of each split, disjoint. */
+  readonly splits: Splits;
+  /** SHA-256, in hexadecimal, over the manifest and every byte of the data; binds a saved analysis to them. */
+  hash(): Promise<string>;
+  /**
+   * The chosen samples in order, in batches of at most `batchSize`; a batch ends early where the next sample has another
+   * shape. The next batch is prepared while the current one is used. The values of a sample do not depend on its batch.
+   */
+  batches(selection: Selection, batchSize: number, options?: BatchOptions): AsyncIterable<Batch>;
+}
+
+/** A split, all samples, or sample indices. */
+export type Selection = SplitName | "all" | ArrayLike<number>;
+
+export interface BatchOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Batch {
+  /** Index of each sample in the data set. */
+  readonly indices: Uint32Array;
+  readonly feeds: Feeds;
+  /** The class of each sample; for next-token labels [samples * positions], -1 where there is none. */
+  readonly labels?: Int32Array;
+  /** True outputs, samples first. */
+  readonly targets?: Tensor;
+}
+
+/** What a data set is made of. */
+export interface DatasetParts {
+  readonly size: number;
+  readonly inputs: readonly InputReader[];
+  readonly labels?: LabelReader;
+  readonly targets?: InputReader;
+  readonly metric: Metric;
+  readonly splits: Splits;
+  /** Says how the bytes of the data become feeds. */
+  readonly description: string;
+}
+
+export interface LabelReader {
+  /** The class of each sample, if that is what the labels are. */
+  readonly classes?: Int32Array;
+  of(indices: Uint32Array, feeds: Feeds): Int32Array;
+}
+
+export function createDataset(parts: DatasetParts): Dataset {
+  const { size, inputs, labels, metric, splits } = parts;
+  let hash: Promise<string> | undefined;
+  return {
+    size,
+    inputNames: inputs.map(({ name }) => name),
+    inputs: inputs.map(({ name, dtype, dims, batchAxis }) => ({ name, dtype, dims, batchAxis })),
+    metric,
+    ...(labels?.classes !== undefined && { labels: labels.classes }),
+    splits,
+    hash: () => (hash ??= hashDataset(parts)),
+    batches: (selection, batchSize, options = {}) =>
+      readBatches(parts, indicesOf(parts, selection), checkBatchSize(batchSize), options.signal),
+  };
+}
+
+function hashDataset({ inputs, labels, targets, description }: DatasetParts): Promise<string> {
+  const own = [new TextEncoder().encode(description), bytesOf(labels?.classes ?? new Int32Array())];
+  return hashParts([
+    ...own.map(async function* (bytes) {
+      yield bytes;
+    }),
+    ...[...inputs, ...(targets === undefined ? [] : [targets])].map((input) => input.contents()),
+  ]);
+}
+
+function bytesOf(array: Int32Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+function indicesOf({ splits, size }: DatasetParts, selection: Selection): Uint32Array {
+  if (selection === "all") return Uint32Array.from({ length: size }, (_, i) => i);
+  if (typeof selection === "string") return splits[selection];
+  return Uint32Array.from(selection, (index) => {
+    if (Number.isInteger(index) && index >= 0 && index < size) return index;
+    throw new BitwrightError("invalid-option", "no such sample", {
+      expected: `an index in [0, ${size - 1}]`,
+      received: String(index),
+    });
+  });
+}
+
+function checkBatchSize(batchSize: number): number {
+  if (Number.isInteger(batchSize) && batchSize > 0) return batchSize;
+  throw new BitwrightError("invalid-option", "unusable batch size", {
+    expected: "a positive integer",
+    received: String(batchSize),
+  });
+}
+
+async function* readBatches(
+  parts: DatasetParts,
+  indices: Uint32Array,
+  batchSize: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Batch> {
+  const read = (start: number) => {
+    const batches = start < indices.length ? readChunk(parts, indices.subarray(start, start + batchSize)) : undefined;
+    // A failure is reported when its turn comes; until then, or if the reader stops early, it must not count as unhandled.
+    batches?.catch(() => {});
+    return batches;
+  };
+  let current = read(0);
+  for (let start = batchSize; current !== undefined; start += batchSize) {
+    throwIfAborted(signal);
+    const batches: Batch[] = await current;
+    current = read(start);
+    for (const batch of batches) {
+      throwIfAborted(signal);
+      yield batch;
+    }
+  }
+}
+
+async function readChunk(parts: DatasetParts, indices: Uint32Array): Promise<Batch[]> {
+  const { inputs, labels, targets } = parts;
+  const readers = targets === undefined ? inputs : [...inputs, targets];
+  const samples = await Promise.all(readers.map((reader) => reader.read(indices)));
+  return runsThatFit(readers, samples, indices.length).map(([first, end]) => {
+    const stack = (reader: InputReader, r: number) => reader.stack(samples[r]!.slice(first, end));
+    const feeds = Object.fromEntries(inputs.map((input, i) => [input.name, stack(input, i)]));
+    const inBatch = indices.slice(first, end);
+    return {
+      indices: inBatch,
+      feeds,
+      ...(labels !== undefined && { labels: labels.of(inBatch, feeds) }),
+      ...(targets !== undefined && { targets: stack(targets, inputs.length) }),
+    };
+  });
+}
+
+/** Cuts `count` samples into runs `[first, end)` in which every input's samples fit the first. */
+function runsThatFit(readers: readonly InputReader[], samples: readonly (readonly Sample[])[], count: number) {
+  const runs: [number, number][] = [];
+  for (let first = 0, i = 1; first < count; i++) {
+    const fits =
+      i < count &&
+      readers.every((reader, r) => reader.size === undefined || reader.fits(samples[r]![first]!, samples[r]![i]!));
+    if (fits) continue;
+    runs.push([first, i]);
+    first = i;
+  }
+  return runs;
+}

@@ -1,0 +1,102 @@
+import type { DataType } from "../tensor.js";
+import type { ImageFilter } from "./images.js";
+import type { MetricChoice } from "./metrics/metric.js";
+
+/** A dataset.json document. Paths are relative to it; the guide is docs/data.md. */
+export interface DatasetManifest {
+  /** Free text: where the data comes from, its licence. */
+  readonly description?: string;
+  /** What feeds each input of the model, by input name. */
+  readonly inputs: Readonly<Record<string, FileInput | MaskInput | ConstantInput>>;
+  readonly labels?: ClassLabels | NextTokenLabels;
+  /** True outputs for metrics that compare tensors (psnr, spearman): files read and preprocessed like an input. */
+  readonly targets?: FileInput;
+  /** Default: top1 with labels, agreement with the float model without. */
+  readonly metric?: MetricChoice;
+  /** Default: a fixed shuffle cut into 20 % (512 samples at most), 30 % and the rest. */
+  readonly splits?: Partial<Record<SplitName, SplitSelector>>;
+}
+
+/** Samples out of files. A value v becomes (v * scale - mean) / std, in double, rounded once to `dtype`. */
+export interface FileInput {
+  /**
+   * `.npy`; `.npz#member`; a folder of pictures; a list of pictures (`.txt`, a path a line; `.json`, paths or objects);
+   * `.jsonl` of token ids. Several files follow one another: the samples of the second come after those of the first.
+   */
+  readonly file: string | readonly string[];
+  /** Member that holds the path (.json, default "file") or the ids (.jsonl, default "ids"). */
+  readonly field?: string;
+  /**
+   * Axes as stored and as the model takes them, "NHWC>NCHW": N samples, C channels, 1 an axis of one element that is dropped
+   * or added. Default "NHWC>NCHW" for pictures; other data keeps its axes, samples first.
+   */
+  readonly layout?: string;
+  /** Channel order of the model. Files hold RGB: "BGR" reverses the channel axis. "GRAY" decodes pictures to one channel. */
+  readonly channels?: "RGB" | "BGR" | "GRAY";
+  /** Each one number or one for every channel, in the model's channel order. Defaults 1, 0, 1. */
+  readonly scale?: number | readonly number[];
+  readonly mean?: number | readonly number[];
+  readonly std?: number | readonly number[];
+  /** Element type of the model's input. Default float32; int64 for tokens. */
+  readonly dtype?: DataType;
+  /** Pictures: new length of the shorter side, or [height, width]. */
+  readonly resize?: number | readonly [number, number];
+  /** Pictures: side of the central square that is kept, or [height, width]. */
+  readonly crop?: number | readonly [number, number];
+  /** Pictures: resampling filter of `resize`. Default "bilinear" (area-weighted when it shrinks). */
+  readonly filter?: ImageFilter;
+  /** `.npy` sequences: file with the true length of each row; one for each `file`. */
+  readonly lengths?: string | readonly string[];
+  /** Value behind the end of a sequence. Default 0. */
+  readonly pad?: number;
+  /** Length to which sequences are padded: the longest of the data set (default), the longest of the batch, or a number. */
+  readonly padTo?: "dataset" | "batch" | number;
+}
+
+/** 1 where a sequence input has an element, 0 where it is padded. */
+export interface MaskInput {
+  readonly maskOf: string;
+  /** Default: the type of that input. */
+  readonly dtype?: DataType;
+}
+
+/** The same value for every batch, of a fixed shape without sample axis. */
+export interface ConstantInput {
+  /** One number for all elements, or every element in C order. */
+  readonly value: number | readonly number[];
+  /** Default [] (a scalar), or [length] for a list. */
+  readonly dims?: readonly number[];
+  /** Default float32. */
+  readonly dtype?: DataType;
+}
+
+/** Class numbers, one a sample. */
+export interface ClassLabels {
+  /** `.npy`, `.npz#member`, `.json`, `.jsonl`, or `.txt` with a number a line; several follow one another. */
+  readonly file: string | readonly string[];
+  /** Member of the objects of a .json or .jsonl file. Default "label". */
+  readonly field?: string;
+  /** Added to every label, for models whose class numbers are shifted. Default 0. */
+  readonly offset?: number;
+}
+
+/** Language models: the label of each token is the token after it; the last has none. */
+export interface NextTokenLabels {
+  readonly nextOf: string;
+}
+
+export const splitNames = ["calibration", "search", "verify"] as const;
+export type SplitName = (typeof splitNames)[number];
+
+/** Samples from `[first, end)`; every k-th of a range; or a list. */
+export type SplitSelector =
+  | readonly [number, number]
+  | {
+      /** Period: index i of the range is taken when (i - first) mod every is one of `at`. */
+      readonly every: number;
+      /** Default 0. */
+      readonly at?: number | readonly number[];
+      /** Default: all samples. */
+      readonly range?: readonly [number, number];
+    }
+  | { readonly indices: readonly number[] };

@@ -1,0 +1,120 @@
+import { BitwrightError } from "../errors.js";
+import { createDataset, type Dataset, type LabelReader } from "./dataset.js";
+import { constantInput, maskInput } from "./derived-inputs.js";
+import type { Field } from "./field.js";
+import { openFileInput, type Reading, type SequenceReader } from "./file-input.js";
+import type { Files } from "./files.js";
+import { canonicalJson } from "./hash.js";
+import type { InputReader } from "./input.js";
+import { readIntegers } from "./integers.js";
+import type { Metric } from "./metrics/metric.js";
+import { type ClassLabelSpec, type InputSpec, type LabelSpec, parseManifest } from "./parse-manifest.js";
+
+/** Opens the data set that a manifest describes: headers, lists and labels are read, samples are not. */
+export async function openManifest(root: Field, reading: Reading, metric?: Metric): Promise<Dataset> {
+  const manifest = parseManifest(root, metric);
+  const inputs = await openInputs(manifest.inputs, reading);
+  const size = sampleCount(inputs, root);
+  const labels = manifest.labels && (await openLabels(manifest.labels, inputs, size, reading.files));
+  const targets = manifest.targets && (await openFileInput("targets", manifest.targets, reading));
+  if (targets !== undefined && targets.size !== size) {
+    manifest.targets!.at.fail(`${size} samples, as many as the inputs have`);
+  }
+  return createDataset({
+    size,
+    inputs,
+    ...(labels !== undefined && { labels }),
+    ...(targets !== undefined && { targets }),
+    metric: manifest.metric,
+    splits: manifest.splits(size),
+    description: canonicalJson(root.value),
+  });
+}
+
+async function openInputs(specs: ReadonlyMap<string, InputSpec>, reading: Reading): Promise<InputReader[]> {
+  const opened = new Map<string, InputReader>();
+  for (const [name, spec] of specs) {
+    if (spec.kind === "constant") opened.set(name, constantInput(name, spec));
+    else if (spec.kind !== "mask") opened.set(name, await openFileInput(name, spec, reading));
+  }
+  return [...specs].map(([name, spec]) =>
+    spec.kind === "mask"
+      ? maskInput(name, spec, sequenceNamed(opened, spec.of, spec.at.at("maskOf")))
+      : opened.get(name)!,
+  );
+}
+
+function sequenceNamed(inputs: ReadonlyMap<string, InputReader>, name: string, field: Field): SequenceReader {
+  const input = inputs.get(name);
+  if (input !== undefined && "lengths" in input) return input as SequenceReader;
+  return field.fail("the name of an input of sequences", 'An input has sequences if it is .jsonl or has "lengths".');
+}
+
+function sampleCount(inputs: readonly InputReader[], root: Field): number {
+  const counted = inputs.filter((input) => input.size !== undefined);
+  const size = counted[0]?.size ?? root.at("inputs").fail("an input that reads samples from a file");
+  const odd = counted.find((input) => input.size !== size);
+  if (odd === undefined) return size;
+  throw new BitwrightError("invalid-data", "the inputs have different numbers of samples", {
+    where: root.document,
+    expected: `${size} samples, as in ${counted[0]!.name}`,
+    received: `${odd.size} in ${odd.name}`,
+  });
+}
+
+async function openLabels(
+  spec: LabelSpec,
+  inputs: readonly InputReader[],
+  size: number,
+  files: Files,
+): Promise<LabelReader> {
+  if (spec.kind === "classes") return classLabels(await readClasses(spec, size, files));
+  const byName = new Map(inputs.map((input) => [input.name, input]));
+  const of = spec.at.at("nextOf");
+  const tokens = sequenceNamed(byName, spec.of, of);
+  return tokens.dims.length === 2 ? nextTokenLabels(tokens) : of.fail("an input of token ids, [samples, positions]");
+}
+
+async function readClasses(spec: ClassLabelSpec, size: number, files: Files): Promise<Int32Array> {
+  const lists = await Promise.all(spec.references.map((reference) => readIntegers(files, reference, spec.field)));
+  const classes = Int32Array.from(
+    lists.flatMap((list) => [...list]),
+    (label) => label + spec.offset,
+  );
+  const where = `${spec.at.document}, labels`;
+  if (classes.length !== size) {
+    throw new BitwrightError("invalid-data", "the labels do not match the samples", {
+      where,
+      expected: `${size} labels`,
+      received: `${classes.length}`,
+    });
+  }
+  const negative = classes.findIndex((label) => label < 0);
+  if (negative >= 0) {
+    throw new BitwrightError("invalid-data", "a class number is negative", {
+      where,
+      expected: "classes from 0 on, offset included",
+      received: `${classes[negative]} for sample ${negative}`,
+    });
+  }
+  return classes;
+}
+
+export function classLabels(classes: Int32Array): LabelReader {
+  return { classes, of: (indices) => Int32Array.from(indices, (index) => classes[index]!) };
+}
+
+function nextTokenLabels(tokens: SequenceReader): LabelReader {
+  return {
+    of(indices, feeds) {
+      const { data, dims } = feeds[tokens.name]!;
+      const width = dims[1]!;
+      const labels = new Int32Array(data.length).fill(-1);
+      indices.forEach((index, i) => {
+        const length = tokens.lengths[index]!;
+        for (let t = 0; t + 1 < length; t++) labels[i * width + t] = Number(data[i * width + t + 1]);
+      });
+      return labels;
+    },
+  };
+}

@@ -1,0 +1,92 @@
+import type { DataType } from "../tensor.js";
+import type { Field } from "./field.js";
+import { checkNeeds, parseMetric } from "./metrics/index.js";
+import type { Metric } from "./metrics/metric.js";
+import { type FileSpec, parseFile, parseType } from "./parse-file.js";
+import { parseSplits, type Splits } from "./splits.js";
+
+/** A manifest after validation, every default filled in. */
+export interface ParsedManifest {
+  readonly inputs: ReadonlyMap<string, InputSpec>;
+  readonly labels: LabelSpec | undefined;
+  readonly targets: FileSpec | undefined;
+  readonly metric: Metric;
+  /** The splits of a data set of `size` samples. */
+  readonly splits: (size: number) => Splits;
+}
+
+export type InputSpec = FileSpec | MaskSpec | ConstantSpec;
+
+export interface MaskSpec {
+  readonly kind: "mask";
+  readonly at: Field;
+  /** The sequence input that is masked. */
+  readonly of: string;
+  readonly dtype: DataType | undefined;
+}
+
+export interface ConstantSpec {
+  readonly kind: "constant";
+  readonly at: Field;
+  /** One value for all elements, or all of them. */
+  readonly values: readonly number[];
+  readonly dims: readonly number[];
+  readonly dtype: DataType;
+}
+
+export type LabelSpec = ClassLabelSpec | { readonly kind: "next"; readonly at: Field; readonly of: string };
+
+export interface ClassLabelSpec {
+  readonly kind: "classes";
+  readonly at: Field;
+  readonly references: readonly string[];
+  readonly field: string;
+  readonly offset: number;
+}
+
+/**
+ * Validates a manifest; every failure is a `BitwrightError` of code `invalid-data` that names the field.
+ * @param ownMetric takes the place of the manifest's.
+ */
+export function parseManifest(root: Field, ownMetric?: Metric): ParsedManifest {
+  const fields = root.object(["description", "inputs", "labels", "targets", "metric", "splits"]);
+  const inputs = new Map(fields.inputs.entries().map(([name, field]) => [name, parseInput(field)]));
+  if (inputs.size === 0) fields.inputs.fail("one input or more");
+  const labels = fields.labels.present ? parseLabels(fields.labels) : undefined;
+  const targets = fields.targets.present ? parseFile(fields.targets) : undefined;
+  const metric = ownMetric ?? parseMetric(fields.metric, labels !== undefined);
+  checkNeeds(metric, { labels: labels !== undefined, targets: targets !== undefined }, root.document);
+  return { inputs, labels, targets, metric, splits: parseSplits(fields.splits) };
+}
+
+function parseInput(field: Field): InputSpec {
+  if (field.at("maskOf").present) {
+    const { maskOf, dtype } = field.object(["maskOf", "dtype"]);
+    return { kind: "mask", at: field, of: maskOf.text(), dtype: dtype.present ? parseType(dtype, "int64") : undefined };
+  }
+  return field.at("value").present ? parseConstant(field) : parseFile(field);
+}
+
+function parseConstant(field: Field): ConstantSpec {
+  const fields = field.object(["value", "dims", "dtype"]);
+  const values = fields.value.oneOrMore().map((entry) => entry.number());
+  const isList = Array.isArray(fields.value.value);
+  const dims = fields.dims.present ? fields.dims.list().map((dim) => dim.integer(1)) : isList ? [values.length] : [];
+  const elements = dims.reduce((product, dim) => product * dim, 1);
+  if (isList && values.length !== elements) fields.value.fail(`${elements} elements for dims [${dims.join(", ")}]`);
+  return { kind: "constant", at: field, values, dims, dtype: parseType(fields.dtype, "float32") };
+}
+
+function parseLabels(field: Field): LabelSpec {
+  if (field.at("nextOf").present) {
+    return { kind: "next", at: field, of: field.object(["nextOf"]).nextOf.text() };
+  }
+  const { file, field: member, offset } = field.object(["file", "field", "offset"]);
+  return {
+    kind: "classes",
+    at: field,
+    references: file.oneOrMore().map((entry) => entry.text()),
+    field: member.present ? member.text() : "label",
+    offset: offset.present ? offset.integer(-(2 ** 31), 2 ** 31) : 0,
+  };
+}
