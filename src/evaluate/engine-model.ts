@@ -1,0 +1,95 @@
+import type { Backend } from "../backend/backend.js";
+import { Graph } from "../backend/graph.js";
+import type { GraphOptions, NodeInfo } from "../backend/graph-types.js";
+import type { Outputs } from "../data/metrics/scorer.js";
+import { BitwrightError } from "../errors.js";
+import type { OnnxModel } from "../onnx/model.js";
+import { encodeProgram } from "../onnx/program.js";
+import type { Feeds, Tensor } from "../tensor.js";
+
+/** A model inside the engine, addressed by the names of its tensors and nodes. */
+export class EngineModel {
+  readonly backend: Backend;
+  readonly graph: Graph;
+  /** Names of the model's outputs, in order. */
+  readonly outputs: readonly string[];
+  readonly #values: ReadonlyMap<string, number>;
+  readonly #nodes: ReadonlyMap<string, number>;
+
+  private constructor(backend: Backend, graph: Graph, model: OnnxModel, tensors: readonly string[], nodes: readonly string[]) {
+    this.backend = backend;
+    this.graph = graph;
+    this.outputs = model.graph.output.map((output) => output.name);
+    this.#values = new Map(tensors.map((name, id) => [name, id]));
+    this.#nodes = new Map(nodes.map((name, id) => [name, id]));
+  }
+
+  /**
+   * @throws BitwrightError `unsupported-op` that names every node the engine lacks.
+   */
+  static async create(backend: Backend, model: OnnxModel, options: GraphOptions = {}): Promise<EngineModel> {
+    const { program, tensors, nodes } = encodeProgram(model);
+    const graph = await Graph.create(backend, program, options);
+    const engine = new EngineModel(backend, graph, model, tensors, nodes);
+    try {
+      checkSupported(model, nodes, await graph.describe());
+    } catch (error) {
+      await engine.dispose();
+      throw error;
+    }
+    return engine;
+  }
+
+  /** The engine's index of a tensor. */
+  value(name: string): number {
+    return found(this.#values, name, "tensor");
+  }
+
+  /** The engine's index of a node. */
+  node(name: string): number {
+    return found(this.#nodes, name, "node");
+  }
+
+  /** Runs the model; tensors named in `values` can be read afterwards, all of them with `keep`. */
+  async run(feeds: Feeds, options: { values?: readonly string[]; keep?: boolean; signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const { values = [], keep = false, signal } = options;
+    const inputs = new Map(Object.entries(feeds).map(([name, tensor]) => [this.value(name), tensor]));
+    await this.graph.run(inputs, { keep, signal, values: values.map((name) => this.value(name)) });
+  }
+
+  read(tensor: string): Promise<Tensor> {
+    return this.graph.read(this.value(tensor));
+  }
+
+  /** The outputs of the last run. */
+  async readOutputs(): Promise<Outputs> {
+    const entries: [string, Tensor][] = [];
+    for (const name of this.outputs) entries.push([name, await this.read(name)]);
+    return Object.fromEntries(entries);
+  }
+
+  dispose(): Promise<void> {
+    return this.graph.dispose();
+  }
+}
+
+function found(ids: ReadonlyMap<string, number>, name: string, kind: string): number {
+  const id = ids.get(name);
+  if (id === undefined) throw new BitwrightError("engine-failure", `the model has no ${kind} of this name`, { where: name });
+  return id;
+}
+
+function checkSupported(model: OnnxModel, nodes: readonly string[], infos: readonly NodeInfo[]): void {
+  const types = new Map(model.graph.node.map((node) => [node.name, node.domain === "" ? node.opType : `${node.domain}::${node.opType}`]));
+  const missing = new Map<string, string[]>();
+  for (const [i, name] of nodes.entries()) {
+    if (infos[i]?.supported) continue;
+    const type = types.get(name) ?? "?";
+    missing.set(type, [...(missing.get(type) ?? []), name]);
+  }
+  if (missing.size === 0) return;
+  const list = [...missing].map(([type, names]) => `${type} (${names.join(", ")})`).join("; ");
+  throw new BitwrightError("unsupported-op", `the engine lacks ${missing.size === 1 ? "an operator" : `${missing.size} operators`}: ${list}`, {
+    remedy: "Replace these nodes, or simplify the model before quantizing it",
+  });
+}

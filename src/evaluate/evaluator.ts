@@ -1,0 +1,138 @@
+import type { Batch, Dataset, Selection } from "../data/dataset.js";
+import { kl } from "../data/metrics/kl.js";
+import type { Metric, Scores } from "../data/metrics/metric.js";
+import { createScorer, type Outputs } from "../data/metrics/scorer.js";
+import { squaredError } from "./squared-error.js";
+import type { Control } from "../progress.js";
+import type { EngineModel } from "./engine-model.js";
+import type { LayoutParts, Simulator } from "./simulator.js";
+
+/** What a configuration does to the model's answers on some samples. */
+export interface Evaluation {
+  /** The data set's metric. */
+  readonly metric: number;
+  readonly scores: Scores;
+  /** Mean divergence from the float model's outputs: KL in nats, or half the squared error for models whose outputs are not classes. */
+  readonly divergence: number;
+  readonly divergences: Float64Array;
+}
+
+/** How far outputs are from the float model's. */
+export type Divergence = "kl" | "squared-error";
+
+/** The divergence that suits a metric: KL where the model's outputs are scores of classes. */
+export function divergenceFor(metric: Metric): Divergence {
+  return ["psnr", "spearman"].includes(metric.name) ? "squared-error" : "kl";
+}
+
+/** Evaluates configurations on one selection of samples, against the float model's answers to the same samples. */
+export class Evaluator {
+  readonly #engine: EngineModel;
+  readonly #simulator: Simulator;
+  readonly #batches: readonly Batch[];
+  readonly #references: readonly Outputs[];
+  readonly #metric: Metric;
+  readonly #divergence: Metric;
+  readonly #control: Control;
+  /** The float model itself. */
+  readonly float: Evaluation;
+
+  private constructor(
+    engine: EngineModel,
+    simulator: Simulator,
+    metric: Metric,
+    divergence: Metric,
+    batches: readonly Batch[],
+    references: readonly Outputs[],
+    control: Control,
+  ) {
+    this.#engine = engine;
+    this.#simulator = simulator;
+    this.#metric = metric;
+    this.#divergence = divergence;
+    this.#batches = batches;
+    this.#references = references;
+    this.#control = control;
+    this.float = this.#score(references);
+  }
+
+  /** Runs the float model over the samples; they stay in memory, since every configuration is run on them. */
+  static async create(
+    engine: EngineModel,
+    simulator: Simulator,
+    dataset: Dataset,
+    selection: Selection,
+    options: { readonly batchSize: number; readonly divergence?: Divergence } & Control,
+  ): Promise<Evaluator> {
+    const { batchSize, signal } = options;
+    const batches: Batch[] = [];
+    const references: Outputs[] = [];
+    await simulator.apply({ weights: [], biases: [], edges: [] });
+    for await (const batch of dataset.batches(selection, batchSize, { signal })) {
+      await engine.run(batch.feeds, { signal });
+      batches.push(batch);
+      references.push(await engine.readOutputs());
+    }
+    const kind = options.divergence ?? divergenceFor(dataset.metric);
+    const divergence = withOutput(kind === "kl" ? kl() : squaredError, dataset.metric.output);
+    return new Evaluator(engine, simulator, dataset.metric, divergence, batches, references, options);
+  }
+
+  /** Number of samples. */
+  get samples(): number {
+    return this.#batches.reduce((sum, batch) => sum + batch.indices.length, 0);
+  }
+
+  /** The first samples alone: cheaper, for a sensitivity that needs fewer than a metric does. Whole batches, at least one. */
+  first(samples: number): Evaluator {
+    let taken = 0;
+    const count = this.#batches.findIndex((batch) => (taken += batch.indices.length) >= samples) + 1 || this.#batches.length;
+    return new Evaluator(
+      this.#engine,
+      this.#simulator,
+      this.#metric,
+      this.#divergence,
+      this.#batches.slice(0, count),
+      this.#references.slice(0, count),
+      this.#control,
+    );
+  }
+
+  /** Runs what the layout says on all samples. */
+  async evaluate(layout: LayoutParts): Promise<Evaluation> {
+    const { signal } = this.#control;
+    await this.#simulator.apply(layout);
+    const outputs: Outputs[] = [];
+    for (const { feeds } of this.#batches) {
+      await this.#engine.run(feeds, { signal });
+      outputs.push(await this.#simulator.readOutputs());
+    }
+    return this.#score(outputs);
+  }
+
+  #score(outputs: readonly Outputs[]): Evaluation {
+    return scoreOutputs(this.#metric, this.#divergence, this.#batches, outputs, this.#references);
+  }
+}
+
+function scoreOutputs(
+  metric: Metric,
+  divergence: Metric,
+  batches: readonly Batch[],
+  outputs: readonly Outputs[],
+  references: readonly Outputs[],
+): Evaluation {
+  const scorer = createScorer(metric);
+  const distance = createScorer(divergence);
+  for (const [i, batch] of batches.entries()) {
+    scorer.add(batch, outputs[i]!, references[i]!);
+    distance.add(batch, outputs[i]!, references[i]!);
+  }
+  const { value, scores } = scorer.result();
+  const { value: mean, scores: each } = distance.result();
+  return { metric: value, scores, divergence: mean, divergences: each.value };
+}
+
+function withOutput(metric: Metric, output: string | undefined): Metric {
+  return output === undefined ? metric : { ...metric, output };
+}

@@ -1,0 +1,65 @@
+import type { Backend } from "../backend/backend.js";
+import type { Dataset } from "../data/dataset.js";
+import type { EngineModel } from "../evaluate/engine-model.js";
+import type { Divergence, Evaluator } from "../evaluate/evaluator.js";
+import type { Format } from "../formats.js";
+import type { Control } from "../progress.js";
+import type { Quantizer } from "../quantizer.js";
+
+/** A tensor whose format is chosen: a weight, or the activation that a layer multiplies. */
+export interface Site {
+  /** `node/weight` or `node/activation`. */
+  readonly id: string;
+  readonly kind: "weight" | "activation";
+  readonly tensor: string;
+  readonly node: string;
+  readonly port: number;
+  readonly op: string;
+  /** Of a weight; of an activation, per sample. */
+  readonly elements: number;
+  /** Sites of one group take their formats together. */
+  readonly group: string;
+  /** The quantizer of each format it may take, `float` left out. */
+  readonly quantizers: ReadonlyMap<Format, Quantizer>;
+}
+
+/** What a criterion found out about one site. */
+export interface SiteScore {
+  /** Predicted rise of the mean loss, by format; `float` costs nothing. */
+  readonly cost: Readonly<Partial<Record<Format, number>>>;
+  /** Of second-order criteria: the trace of the loss's Hessian in this tensor, a mean over samples. */
+  readonly trace?: number;
+  /** Of the trace, or of the cost of criteria without one. */
+  readonly standardError?: number;
+}
+
+export type SiteScores = Readonly<Record<string, SiteScore>>;
+
+/** What a criterion works with. */
+export interface SensitivityContext extends Control {
+  readonly backend: Backend;
+  readonly engine: EngineModel;
+  readonly dataset: Dataset;
+  /** Indices of the samples in the data set. */
+  readonly samples: Uint32Array;
+  readonly batchSize: number;
+  /** Configurations on the same samples. */
+  readonly evaluator: Evaluator;
+  readonly sites: readonly Site[];
+  /** Values of a weight site's tensor. */
+  readonly weight: (site: Site) => { readonly data: Float32Array; readonly dims: readonly number[] };
+  readonly loss: LossName;
+  readonly divergence: Divergence;
+  /** Most Hessian probes a sample; a criterion stops earlier when its estimates are good. */
+  readonly probes: number;
+  readonly seed: number;
+}
+
+/** Loss whose rise is predicted; `kl` and `mse` compare with the float model's own outputs. */
+export type LossName = "kl" | "cross-entropy" | "mse";
+
+/** A measure of how much each site suffers from each format. */
+export interface Criterion {
+  readonly name: string;
+  score(context: SensitivityContext): Promise<SiteScores>;
+}

@@ -1,0 +1,11 @@
+import type { Criterion } from "./criterion.js";
+import { direct } from "./direct.js";
+import { hessianTrace } from "./hessian-trace.js";
+
+/** Criteria by the name that `--method` and `--criteria` take. */
+export const criteria = {
+  direct,
+  "hessian-trace": hessianTrace,
+} as const satisfies Record<string, Criterion>;
+
+export type CriterionName = keyof typeof criteria;
