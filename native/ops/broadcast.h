@@ -43,12 +43,23 @@ class Broadcast {
   // Calls body(output index, index in a, index in b) for all elements; ascending within a chunk.
   template <class Body>
   void each(ThreadPool& pool, const Body& body) const {
-    parallel_chunks(pool, count_, [&](int64_t begin, int64_t end) { range(begin, end, body); });
+    runs(pool, per_element(body));
   }
 
   // The same in ascending order throughout, on this thread.
   template <class Body>
   void in_order(const Body& body) const {
+    runs_in_order(per_element(body));
+  }
+
+  // Calls body(output index, index in a, index in b, length, step in a, step in b) for stretches of the innermost axis; the steps are 0 or 1.
+  template <class Body>
+  void runs(ThreadPool& pool, const Body& body) const {
+    parallel_chunks(pool, count_, [&](int64_t begin, int64_t end) { range(begin, end, body); });
+  }
+
+  template <class Body>
+  void runs_in_order(const Body& body) const {
     range(0, count_, body);
   }
 
@@ -56,6 +67,13 @@ class Broadcast {
   struct Axis {
     int64_t size, a, b;
   };
+
+  template <class Body>
+  static auto per_element(const Body& body) {
+    return [&body](int64_t o, int64_t ia, int64_t ib, int64_t length, int64_t step_a, int64_t step_b) {
+      for (int64_t j = 0; j < length; ++j) body(o + j, ia + j * step_a, ib + j * step_b);
+    };
+  }
 
   template <class Body>
   void range(int64_t begin, int64_t end, const Body& body) const {
@@ -68,9 +86,9 @@ class Broadcast {
         ia += at * axes_[k].a;
         ib += at * axes_[k].b;
       }
-      int64_t j = o % inner.size;
-      const int64_t stop = std::min(inner.size, j + (end - o));
-      for (; j < stop; ++j, ++o) body(o, ia + j * inner.a, ib + j * inner.b);
+      const int64_t j = o % inner.size, length = std::min(inner.size - j, end - o);
+      body(o, ia + j * inner.a, ib + j * inner.b, length, inner.a, inner.b);
+      o += length;
     }
   }
 
@@ -79,36 +97,64 @@ class Broadcast {
   std::vector<Axis> axes_;  // innermost first
 };
 
-// Adds `full`, cotangents in the broadcast shape [batch, ...], to the sum of an input, which is operand `side` (0: a, 1: b) of the broadcast.
+// y = or += factor * x, where x is operand `side` (0: a, 1: b) of the broadcast and y has its shape.
 template <class T>
-void reduce_adjoint(Context& context, int input, int side, const Broadcast& broadcast, const T* full) {
+void spread(const Linear& linear, const Broadcast& broadcast, int side, const T* x, T factor, T* y, bool accumulate) {
+  broadcast.runs(linear.pool, [&](int64_t o, int64_t ia, int64_t ib, int64_t length, int64_t step_a, int64_t step_b) {
+    const T* from = x + (side == 0 ? ia : ib);
+    const int64_t step = side == 0 ? step_a : step_b;
+    if (accumulate)
+      for (int64_t j = 0; j < length; ++j) y[o + j] += factor * from[j * step];
+    else
+      for (int64_t j = 0; j < length; ++j) y[o + j] = factor * from[j * step];
+  });
+}
+
+// sums[operand index] += x, over all elements of the broadcast's shape in order: the transpose of `spread`.
+template <class T>
+void gather_sums(const Broadcast& broadcast, int side, const T* x, double* sums) {
+  broadcast.runs_in_order([&](int64_t o, int64_t ia, int64_t ib, int64_t length, int64_t step_a, int64_t step_b) {
+    double* to = sums + (side == 0 ? ia : ib);
+    if ((side == 0 ? step_a : step_b) == 0) {
+      double sum = *to;
+      for (int64_t j = 0; j < length; ++j) sum += x[o + j];
+      *to = sum;
+    } else {
+      for (int64_t j = 0; j < length; ++j) to[j] += x[o + j];
+    }
+  });
+}
+
+// Adds `full`, cotangents [first, first + sets) of the batch in the broadcast's shape, to the sum of an input, which is operand `side` (0: a, 1: b).
+template <class T>
+void reduce_adjoint(Context& context, int input, int side, const Broadcast& broadcast, const T* full, int first, int sets) {
   const int64_t n = broadcast.count(), own = context.input(input).count();
-  const auto pick = [side](int64_t ia, int64_t ib) { return side == 0 ? ia : ib; };
   if (const ParameterSum parameter = context.parameter(input)) {
     context.linear.pool.parallel_for(parameter.sets, [&](int64_t s) {
-      const T* g = full + (parameter.first + s) * n;
-      double* sum = parameter.data + s * own;
-      broadcast.in_order([&](int64_t o, int64_t ia, int64_t ib) { sum[pick(ia, ib)] += g[o]; });
+      gather_sums(broadcast, side, full + (parameter.first - first + s) * n, parameter.data + s * own);
     });
     return;
   }
   const Sum<T> sum = context.template adjoint<T>(input);
   if (!sum) return;
+  T* to = sum.data + first * own;
   if (own == n) {
     if (sum.accumulate)
-      add_to(context.linear, full, n * context.batch, sum.data);
+      add_to(context.linear, full, n * sets, to);
     else
-      copy(context.linear, full, n * context.batch, sum.data);
+      copy(context.linear, full, n * sets, to);
     return;
   }
-  context.linear.pool.parallel_for(context.batch, [&](int64_t r) {
+  context.linear.pool.parallel_for(sets, [&](int64_t r) {
     std::vector<double> wide(own);
-    broadcast.in_order([&](int64_t o, int64_t ia, int64_t ib) { wide[pick(ia, ib)] += full[r * n + o]; });
-    for (int64_t i = 0; i < own; ++i) {
-      T& to = sum.data[r * own + i];
-      to = static_cast<T>(sum.accumulate ? to + wide[i] : wide[i]);
-    }
+    gather_sums(broadcast, side, full + r * n, wide.data());
+    for (int64_t i = 0; i < own; ++i) to[r * own + i] = static_cast<T>(sum.accumulate ? to[r * own + i] + wide[i] : wide[i]);
   });
+}
+
+template <class T>
+void reduce_adjoint(Context& context, int input, int side, const Broadcast& broadcast, const T* full) {
+  reduce_adjoint(context, input, side, broadcast, full, 0, context.batch);
 }
 
 }  // namespace bitwright

@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "ops/broadcast.h"
+#include "ops/dtypes.h"
 #include "ops/jet.h"
 #include "ops/op.h"
 
@@ -38,7 +39,7 @@ class Elementwise : public Op {
   void adjoint(Context& context) override {
     const Tensor* g = context.cotangent(0);
     if (!g) return;
-    if (Sum<T> sum = context.template adjoint<T>(0)) apply(context, context.batch, g->template data<T>(), sum);
+    if (const Sum<T> sum = context.template adjoint<T>(0)) apply(context, context.batch, g->template data<T>(), sum);
   }
 
   void curvature(Context& context) override {
@@ -50,12 +51,9 @@ class Elementwise : public Op {
     const T* gs = g->template data<T>();
     const T* dxs = dx->template data<T>();
     T* sum = context.template adjoint<T>(0).data + context.first * count;
-    parallel_chunks(context.linear.pool, count, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const T second = f_(Jet1<T>::variable(x[i])).dd;
-        if (second == T(0)) continue;
-        for (int p = 0; p < context.probes; ++p) sum[p * count + i] += second * dxs[p * count + i] * gs[i];
-      }
+    blocks(context, count, [&](int64_t at, int64_t length, T* factor) {
+      for (int64_t i = 0; i < length; ++i) factor[i] = f_(Jet1<T>::variable(x[at + i])).dd * gs[at + i];
+      for (int p = 0; p < context.probes; ++p) multiply_add(context.linear, factor, dxs + p * count + at, length, sum + p * count + at);
     });
   }
 
@@ -64,14 +62,25 @@ class Elementwise : public Op {
   void apply(Context& context, int sets, const T* v, Sum<T> y) {
     const T* x = context.input(0).template data<T>();
     const int64_t count = context.input(0).count();
-    parallel_chunks(context.linear.pool, count, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const T slope = f_(Jet1<T>::variable(x[i])).d;
-        for (int r = 0; r < sets; ++r) {
-          const int64_t at = r * count + i;
-          y.data[at] = y.accumulate ? y.data[at] + slope * v[at] : slope * v[at];
-        }
+    blocks(context, count, [&](int64_t at, int64_t length, T* slope) {
+      for (int64_t i = 0; i < length; ++i) slope[i] = f_(Jet1<T>::variable(x[at + i])).d;
+      for (int r = 0; r < sets; ++r) {
+        const int64_t o = r * count + at;
+        if (y.accumulate)
+          multiply_add(context.linear, slope, v + o, length, y.data + o);
+        else
+          multiply(context.linear, slope, v + o, length, y.data + o);
       }
+    });
+  }
+
+  // Calls body(first element, length, room for as many numbers) for blocks that fit the nearest cache.
+  template <class Body>
+  static void blocks(Context& context, int64_t count, const Body& body) {
+    constexpr int64_t kBlock = 1024;
+    parallel_chunks(context.linear.pool, count, [&](int64_t begin, int64_t end) {
+      T room[kBlock];
+      for (int64_t at = begin; at < end; at += kBlock) body(at, std::min(kBlock, end - at), room);
     });
   }
 
@@ -85,84 +94,81 @@ class Pairwise : public Op {
   explicit Pairwise(const NodeInfo& info) : f_(info) {}
 
   void forward(Context& context) override {
-    const Tensor& a = context.input(0);
-    const Tensor& b = context.input(1);
-    const Broadcast broadcast(a.shape(), b.shape());
-    if (is_float(a.dtype())) {
-      compute<T>(context, broadcast);
-    } else if (a.dtype() == BW_INT64) {
-      compute<int64_t>(context, broadcast);
-    } else {
-      compute<int32_t>(context, broadcast);
-    }
+    const Broadcast broadcast(context.input(0).shape(), context.input(1).shape());
+    visit_number(context.input(0).dtype(), [&](auto zero) {
+      using S = decltype(zero);
+      const S* a = context.input(0).template data<S>();
+      const S* b = context.input(1).template data<S>();
+      S* y = context.output(0, DTypeOf<S>::value, broadcast.shape()).template data<S>();
+      broadcast.each(context.linear.pool, [&](int64_t o, int64_t ia, int64_t ib) { y[o] = f_(a[ia], b[ib]); });
+    });
   }
 
   void tangent(Context& context) override {
-    const Tensor* da = context.tangent(0);
-    const Tensor* db = context.tangent(1);
-    if (!da && !db) return;
+    if (!context.tangent(0) && !context.tangent(1)) return;
+    const Tangents d(context);
     const Broadcast broadcast(context.input(0).shape(), context.input(1).shape());
     T* y = context.make_tangent(0).template data<T>();
-    const int64_t na = context.input(0).count(), nb = context.input(1).count(), n = broadcast.count();
     each(context, broadcast, [&](int64_t o, int64_t ia, int64_t ib, const Jet2<T>& f) {
-      for (int p = 0; p < context.probes; ++p) {
-        T sum = 0;
-        if (da) sum += f.a * da->template data<T>()[p * na + ia];
-        if (db) sum += f.b * db->template data<T>()[p * nb + ib];
-        y[p * n + o] = sum;
-      }
+      for (int p = 0; p < context.probes; ++p) y[p * broadcast.count() + o] = d.along(p, ia, ib, f.a, f.b);
     });
   }
 
   void adjoint(Context& context) override {
     const Tensor* g = context.cotangent(0);
     if (!g) return;
+    const T* gs = g->template data<T>();
     const Broadcast broadcast(context.input(0).shape(), context.input(1).shape());
     const int64_t n = broadcast.count();
     for (int side = 0; side < 2; ++side) {
       if (!context.adjoint_wanted(side)) continue;
-      Tensor full = context.template make<T>([&] { Shape s = broadcast.shape(); s.insert(s.begin(), context.batch); return s; }());
+      Tensor full = context.template make<T>({context.batch, n});
       T* out = full.template data<T>();
       each(context, broadcast, [&](int64_t o, int64_t, int64_t, const Jet2<T>& f) {
-        for (int r = 0; r < context.batch; ++r) out[r * n + o] = (side == 0 ? f.a : f.b) * g->template data<T>()[r * n + o];
+        for (int r = 0; r < context.batch; ++r) out[r * n + o] = (side == 0 ? f.a : f.b) * gs[r * n + o];
       });
       reduce_adjoint<T>(context, side, side, broadcast, out);
     }
   }
 
   void curvature(Context& context) override {
-    const Tensor* da = context.tangent(0);
-    const Tensor* db = context.tangent(1);
     const Tensor* g = context.cotangent(0);
-    if (!g || (!da && !db)) return;
+    if (!g || (!context.tangent(0) && !context.tangent(1))) return;
+    const T* gs = g->template data<T>();
+    const Tangents d(context);
     const Broadcast broadcast(context.input(0).shape(), context.input(1).shape());
-    const int64_t na = context.input(0).count(), nb = context.input(1).count(), n = broadcast.count();
+    const int64_t n = broadcast.count();
     for (int side = 0; side < 2; ++side) {
       if (!context.adjoint_wanted(side)) continue;
-      Tensor full = context.template make<T>([&] { Shape s = broadcast.shape(); s.insert(s.begin(), context.batch); return s; }());
+      Tensor full = context.template make<T>({context.probes, n});
       T* out = full.template data<T>();
-      std::fill(out, out + context.first * n, T(0));
-      T* tangents = out + context.first * n;
       each(context, broadcast, [&](int64_t o, int64_t ia, int64_t ib, const Jet2<T>& f) {
-        for (int p = 0; p < context.probes; ++p) {
-          T sum = 0;
-          if (da) sum += (side == 0 ? f.aa : f.ab) * da->template data<T>()[p * na + ia];
-          if (db) sum += (side == 0 ? f.ab : f.bb) * db->template data<T>()[p * nb + ib];
-          tangents[p * n + o] = sum * g->template data<T>()[o];
-        }
+        for (int p = 0; p < context.probes; ++p)
+          out[p * n + o] = gs[o] * (side == 0 ? d.along(p, ia, ib, f.aa, f.ab) : d.along(p, ia, ib, f.ab, f.bb));
       });
-      reduce_adjoint<T>(context, side, side, broadcast, out);
+      reduce_adjoint<T>(context, side, side, broadcast, out, context.first, context.probes);
     }
   }
 
+ protected:
+  F f_;
+
  private:
-  template <class S>
-  void compute(Context& context, const Broadcast& broadcast) {
-    const S* a = context.input(0).template data<S>();
-    const S* b = context.input(1).template data<S>();
-    S* y = context.output(0, DTypeOf<S>::value, broadcast.shape()).template data<S>();
-    broadcast.each(context.linear.pool, [&](int64_t o, int64_t ia, int64_t ib) { y[o] = f_(a[ia], b[ib]); });
-  }
+  // The tangents of both arguments; a missing one is zero.
+  struct Tangents {
+    explicit Tangents(const Context& context)
+        : a(context.tangent(0) ? context.tangent(0)->template data<T>() : nullptr),
+          b(context.tangent(1) ? context.tangent(1)->template data<T>() : nullptr),
+          count_a(context.input(0).count()),
+          count_b(context.input(1).count()) {}
+
+    T along(int p, int64_t ia, int64_t ib, T slope_a, T slope_b) const {
+      return (a ? slope_a * a[p * count_a + ia] : T(0)) + (b ? slope_b * b[p * count_b + ib] : T(0));
+    }
+
+    const T *a, *b;
+    int64_t count_a, count_b;
+  };
 
   template <class Body>
   void each(Context& context, const Broadcast& broadcast, const Body& body) {
@@ -172,8 +178,6 @@ class Pairwise : public Op {
       body(o, ia, ib, f_(Jet2<T>::first(a[ia]), Jet2<T>::second(b[ib])));
     });
   }
-
-  F f_;
 };
 
 // One argument of a product: `sets` instances one after the other (1: shared by all), per sample when each sample has its own.

@@ -7,14 +7,16 @@ const Tensor& Context::input(int i) const {
   return in[i];
 }
 
-Tensor& Context::output(int o, bw_dtype dtype, Shape shape) {
+Tensor& Context::place(int o, Tensor tensor) {
   if (o >= static_cast<int>(out.size())) invalid_model("output " + std::to_string(o) + " is missing");
-  return out[o] = Tensor(pool, dtype, std::move(shape));
+  return out[o] = std::move(tensor);
 }
+
+Tensor& Context::output(int o, bw_dtype dtype, Shape shape) { return place(o, Tensor(pool, dtype, std::move(shape))); }
 
 Tensor& Context::output_over(int o, int i) {
   const Tensor& source = input(i);
-  if (!keep && in_reusable[i]) return out[o] = source;
+  if (!keep && in_reusable[i]) return place(o, source);
   return output(o, source.dtype(), source.shape());
 }
 

@@ -65,8 +65,9 @@ class Context {
   bool has(int i) const { return i < inputs() && in[i]; }
   const Tensor& input(int i) const;
   Tensor& output(int o, bw_dtype dtype, Shape shape);
+  Tensor& place(int o, Tensor tensor);
   // The output shares the input's elements.
-  void alias(int o, int i, Shape shape) { out[o] = input(i).reshaped(std::move(shape)); }
+  void alias(int o, int i, Shape shape) { place(o, input(i).reshaped(std::move(shape))); }
   // The output may overwrite input i, if that has no other reader.
   Tensor& output_over(int o, int i);
   bool wanted(int o) const { return o < static_cast<int>(out_wanted.size()) && out_wanted[o]; }

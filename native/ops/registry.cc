@@ -1,0 +1,26 @@
+#include <iterator>
+
+#include "ops/families.h"
+
+namespace bitwright {
+
+const std::vector<Row>& all_rows() {
+  static const std::vector<Row> rows = [] {
+    std::vector<Row> all;
+    for (const auto family : {arithmetic_rows, conv_rows, elementwise_rows, matmul_rows}) {
+      std::vector<Row> some = family();
+      std::move(some.begin(), some.end(), std::back_inserter(all));
+    }
+    return all;
+  }();
+  return rows;
+}
+
+const Row* find_row(const std::string& domain, const std::string& type, int64_t opset) {
+  const Row* found = nullptr;
+  for (const Row& row : all_rows())
+    if (domain == row.domain && type == row.type && row.since <= opset && (found == nullptr || row.since > found->since)) found = &row;
+  return found;
+}
+
+}  // namespace bitwright
