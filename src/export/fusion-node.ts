@@ -5,22 +5,20 @@ import type { OnnxModel } from "../onnx/model.js";
 import { readModelFile } from "../onnx/model-node.js";
 import { compareFusion, type FusionReport } from "./fusion.js";
 import type { Layout } from "./layout.js";
-import { loadOnnxRuntime } from "./onnxruntime-node.js";
+import { openSession } from "./session-node.js";
 
 /**
  * Lets onnxruntime optimize an exported model as a session with default options does, and compares what it made of the layers with
  * the layout.
  * @param model - The cleaned float model that the layout was made for.
  * @param path - The exported file.
- * @throws BitwrightError `runtime-missing`, `io`.
+ * @throws BitwrightError `runtime-missing`; `invalid-model` when the runtime does not take the file; `io`.
  */
 export async function inspectFusion(model: OnnxModel, layout: Layout, path: string): Promise<FusionReport> {
-  const { InferenceSession } = await loadOnnxRuntime();
   const folder = await mkdtemp(join(tmpdir(), "bitwright-"));
   try {
     const optimizedPath = join(folder, "optimized.onnx");
-    // Errors only: the runtime warns of every optimized file that it fits the machine's own instruction set.
-    const session = await InferenceSession.create(path, { optimizedModelFilePath: optimizedPath, logSeverityLevel: 3 });
+    const session = await openSession(path, {}, optimizedPath);
     await session.release();
     return compareFusion(model, layout, await readModelFile(path), await readModelFile(optimizedPath));
   } finally {

@@ -18,6 +18,8 @@ export interface LayerShape {
   readonly inputAxis: number;
   readonly inputChannels: number;
   readonly biasLength: number;
+  /** Whether each element of the output, or each of the input, costs the same number of multiplications. */
+  readonly worksPer: "output" | "input";
   readonly plain: boolean;
 }
 
@@ -30,6 +32,7 @@ export const layerOperators: Readonly<Record<string, LayerOperator>> = {
       inputAxis: 1,
       inputChannels: inputsOfGroup! * intAttribute(node, "group", 1),
       biasLength: outputs!,
+      worksPer: "output",
       plain: true,
     }),
   },
@@ -41,6 +44,7 @@ export const layerOperators: Readonly<Record<string, LayerOperator>> = {
       inputAxis: 1,
       inputChannels: inputs!,
       biasLength: outputsOfGroup! * intAttribute(node, "group", 1),
+      worksPer: "input",
       plain: true,
     }),
   },
@@ -56,6 +60,7 @@ export const layerOperators: Readonly<Record<string, LayerOperator>> = {
         inputAxis: transposed ? 0 : 1,
         inputChannels: dims[1 - weightAxis]!,
         biasLength: dims[weightAxis]!,
+        worksPer: "output",
         plain: !transposed && floatAttribute(node, "alpha", 1) === 1 && floatAttribute(node, "beta", 1) === 1,
       };
     },
@@ -68,6 +73,7 @@ export const layerOperators: Readonly<Record<string, LayerOperator>> = {
       inputAxis: -1,
       inputChannels: inputs!,
       biasLength: outputs!,
+      worksPer: "output",
       plain: true,
     }),
   },

@@ -1,6 +1,7 @@
 import type { NodeProto } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
 import { canonicalDomain } from "../onnx/validate.js";
+import { elementCount } from "../tensor.js";
 import { layerOperators } from "./layer-operators.js";
 
 /** A node that multiplies an activation by a stored float weight: what a plan chooses formats for. */
@@ -14,6 +15,7 @@ export interface Layer {
   readonly output: string;
   /** Whether it is the plain sum of a product and a bias vector that integer kernels compute. */
   readonly plain: boolean;
+  readonly work: LayerWork;
 }
 
 export interface LayerWeight {
@@ -25,11 +27,18 @@ export interface LayerWeight {
   readonly channels: number;
 }
 
+/** How many multiply-accumulates a layer takes: so many for each element of a tensor. */
+export interface LayerWork {
+  readonly tensor: string;
+  readonly macsPerElement: number;
+}
+
 /** A constant added to each output channel, by the layer itself or by an Add that is the only reader of its product. */
 export interface LayerBias {
   readonly initializer: string;
   readonly node: string;
   readonly port: number;
+  readonly length: number;
 }
 
 export interface LayerInput {
@@ -68,6 +77,10 @@ function layerOf(graph: Graph, node: NodeProto): Layer | undefined {
     input: { tensor, port: 0, channelAxis: shape.inputAxis, channels: shape.inputChannels },
     output: bias.output,
     plain: shape.plain && bias.plain,
+    work:
+      shape.worksPer === "output"
+        ? { tensor: node.output[0]!, macsPerElement: elementCount(dims) / channels }
+        : { tensor, macsPerElement: elementCount(dims) / shape.inputChannels },
   };
 }
 
@@ -82,7 +95,7 @@ function ownBias(graph: Graph, node: NodeProto, port: number, length: number): F
   const output = node.output[0]!;
   if (initializer === "") return { bias: undefined, output, plain: true };
   const isVector = isFloatVector(graph, initializer, length);
-  return { bias: isVector ? { initializer, node: node.name, port } : undefined, output, plain: isVector };
+  return { bias: isVector ? { initializer, node: node.name, port, length } : undefined, output, plain: isVector };
 }
 
 function addedBias(graph: Graph, node: NodeProto, length: number): FoundBias {
@@ -92,7 +105,8 @@ function addedBias(graph: Graph, node: NodeProto, length: number): FoundBias {
     const port = 1 - use.port;
     const initializer = use.node.input[port]!;
     if (isFloatVector(graph, initializer, length)) {
-      return { bias: { initializer, node: use.node.name, port }, output: use.node.output[0]!, plain: true };
+      const bias = { initializer, node: use.node.name, port, length };
+      return { bias, output: use.node.output[0]!, plain: true };
     }
   }
   return { bias: undefined, output, plain: true };

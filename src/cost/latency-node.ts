@@ -1,0 +1,73 @@
+import { BitwrightError } from "../errors.js";
+import { type ModelSource, openSession, type Session, type SessionOptions } from "../export/session-node.js";
+import type { Feeds } from "../tensor.js";
+
+export interface LatencyOptions extends SessionOptions {
+  /** Timed runs of each model; 50 by default. */
+  readonly repeats?: number;
+  /** Runs before those, which are not timed; 5 by default. */
+  readonly warmup?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Times of one model's runs, in milliseconds. */
+export interface Latency {
+  readonly name: string;
+  readonly median: number;
+  /** First and third quartile. */
+  readonly quartiles: readonly [number, number];
+  /** Median over the rounds of this model's time divided by the first model's: load of the machine, which hits both, cancels out. */
+  readonly ratio: number;
+}
+
+/**
+ * Times models against each other in one process: round after round, each runs once, starting from another one every round.
+ * @param models - The first is the one that ratios refer to.
+ * @throws BitwrightError `runtime-missing`; the signal's reason when it fires.
+ */
+export async function measureLatency(
+  models: readonly { readonly name: string; readonly model: ModelSource }[],
+  feeds: Feeds,
+  options: LatencyOptions = {},
+): Promise<Latency[]> {
+  const { repeats = 50, warmup = 5, signal } = options;
+  if (!Number.isInteger(repeats) || repeats < 1) {
+    throw new BitwrightError("invalid-option", "repeats is not a number of runs", {
+      expected: "a whole number, 1 or more",
+      received: `${repeats}`,
+    });
+  }
+  const sessions: Session[] = [];
+  const times = models.map(() => new Float64Array(repeats));
+  try {
+    for (const { model } of models) sessions.push(await openSession(model, options));
+    for (let round = -warmup; round < repeats; round++) {
+      for (let turn = 0; turn < sessions.length; turn++) {
+        signal?.throwIfAborted();
+        const which = (turn + round + warmup) % sessions.length;
+        const start = performance.now();
+        await sessions[which]!.run(feeds);
+        if (round >= 0) times[which]![round] = performance.now() - start;
+      }
+    }
+  } finally {
+    for (const session of sessions) await session.release();
+  }
+  return models.map(({ name }, i) => ({
+    name,
+    median: quantile(times[i]!, 0.5),
+    quartiles: [quantile(times[i]!, 0.25), quantile(times[i]!, 0.75)],
+    ratio: quantile(
+      times[i]!.map((time, round) => time / times[0]![round]!),
+      0.5,
+    ),
+  }));
+}
+
+/** The value below which a share of the samples lies, interpolated between the two nearest. */
+function quantile(samples: Float64Array, share: number): number {
+  const sorted = samples.toSorted();
+  const at = share * (sorted.length - 1);
+  const low = sorted[Math.floor(at)]!;
+  return low + (sorted[Math.ceil(at)]! - low) * (at - Math.floor(at));
+}

@@ -1,0 +1,73 @@
+import type { InferenceSession } from "onnxruntime-node";
+import { BitwrightError } from "../errors.js";
+import type { Feeds, Tensor } from "../tensor.js";
+import { loadOnnxRuntime } from "./onnxruntime-node.js";
+
+/** An ONNX file, as a path or as its bytes. */
+export type ModelSource = string | Uint8Array;
+
+export interface SessionOptions {
+  /** Threads inside an operator; the runtime's own choice when absent. */
+  readonly threads?: number;
+}
+
+/** An onnxruntime session on the CPU with default options: every graph optimization on, as users run it. */
+export interface Session {
+  /** @throws BitwrightError `invalid-data` when the feeds do not fit the model. */
+  run(feeds: Feeds): Promise<Record<string, Tensor>>;
+  /** Frees the runtime's memory, which the garbage collector does not see. */
+  release(): Promise<void>;
+}
+
+/**
+ * Opens a session.
+ * @param optimizedModelPath - Where to write the graph that the runtime made of the model.
+ * @throws BitwrightError `runtime-missing`; `invalid-model` when the runtime does not take the model.
+ */
+export async function openSession(
+  model: ModelSource,
+  options: SessionOptions = {},
+  optimizedModelPath?: string,
+): Promise<Session> {
+  const runtime = await loadOnnxRuntime();
+  const session = await createSession(runtime.InferenceSession, model, {
+    executionProviders: ["cpu"],
+    // Errors only: warnings go to the terminal, and an optimized model that is written brings one each time.
+    logSeverityLevel: 3,
+    ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+    ...(optimizedModelPath === undefined ? {} : { optimizedModelFilePath: optimizedModelPath }),
+  });
+  return {
+    async run(feeds) {
+      try {
+        const inputs = Object.entries(feeds).map(([name, { dtype, data, dims }]) => [
+          name,
+          new runtime.Tensor(dtype, data, dims),
+        ]);
+        const outputs = await session.run(Object.fromEntries(inputs));
+        return Object.fromEntries(
+          Object.entries(outputs).map(([name, { type, dims, data }]) => [name, { dtype: type, dims, data } as Tensor]),
+        );
+      } catch (cause) {
+        throw refused("invalid-data", "onnxruntime cannot run the model on these inputs", cause);
+      }
+    },
+    release: () => session.release(),
+  };
+}
+
+async function createSession(
+  factory: typeof InferenceSession,
+  model: ModelSource,
+  options: InferenceSession.SessionOptions,
+): Promise<InferenceSession> {
+  try {
+    return typeof model === "string" ? await factory.create(model, options) : await factory.create(model, options);
+  } catch (cause) {
+    throw refused("invalid-model", "onnxruntime does not take the model", cause);
+  }
+}
+
+function refused(code: "invalid-model" | "invalid-data", summary: string, cause: unknown): BitwrightError {
+  return new BitwrightError(code, summary, { received: cause instanceof Error ? cause.message : String(cause), cause });
+}
