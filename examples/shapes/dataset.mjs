@@ -26,8 +26,8 @@ export function generate(seed, count) {
 }
 
 /**
- * The manifest that tells bitwright how to read the files: a twelfth for calibration, a quarter for the search, the rest
- * for the final check.
+ * The manifest that tells bitwright how to read the files: a twelfth for calibration, a quarter for the search, the
+ * rest for the final check.
  * @param {number} count
  */
 function manifest(count) {

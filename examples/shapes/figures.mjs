@@ -29,6 +29,7 @@ const turns = {
  */
 function regular(corners, ...radii) {
   const [cos, sin] = turns[corners];
+  /** @type {Point[]} */
   const contour = [];
   let [x, y] = [1, 0];
   for (let corner = 0; corner < corners; corner++) {
@@ -51,8 +52,8 @@ const bent = [
   [-0.6, -0.95],
   [-0.1, -0.95],
   [-0.1, 0.45],
-  [0.65, 0.45],
-  [0.65, 0.95],
+  [0.75, 0.45],
+  [0.75, 0.95],
   [-0.6, 0.95],
 ];
 
@@ -78,7 +79,7 @@ export const figures = [
   { name: "ring", contours: [regular(24, 0.92), regular(24, 0.4)] },
   { name: "frame", contours: [regular(4, 1), regular(4, 0.45)] },
   { name: "nut", contours: [regular(6, 1), regular(6, 0.42)] },
-  { name: "five-pointed star", contours: [regular(10, 1, 0.5)] },
+  { name: "five-pointed star", contours: [regular(10, 1, 0.54)] },
   { name: "six-pointed star", contours: [regular(12, 1, 0.58)] },
   {
     name: "plus",

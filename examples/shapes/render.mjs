@@ -1,6 +1,6 @@
-// Draws one picture: a large figure at any angle, slightly squeezed and maybe partly covered, before a textured ground with small
-// figures that do not count, under uneven light, with noise. Only + - * / and square roots are used, which IEEE 754
-// defines to the last bit, so every machine draws the same bytes.
+// Draws one picture: a large figure at any angle, slightly squeezed and maybe crossed by bars, before a textured ground
+// with small figures that do not count, under uneven light, with noise. Only + - * / and square roots are used, which
+// IEEE 754 defines to the last bit, so every machine draws the same bytes.
 
 import { figures } from "./figures.mjs";
 import { Random } from "./random.mjs";
@@ -30,7 +30,7 @@ export function render(seed, index, label) {
   drawGround(canvas, ground, random);
   for (let distractors = 2 + random.below(4); distractors > 0; distractors--) drawDistractor(canvas, random);
   drawFigure(canvas, figures[label].contours, contrasting(ground, random), random);
-  if (random.below(2) === 0) drawBar(canvas, random);
+  for (let bars = random.below(3); bars > 0; bars--) drawBar(canvas, random);
   return expose(canvas, random);
 }
 
@@ -43,7 +43,7 @@ function contrasting(other, random) {
   for (;;) {
     const colour = random.colour(0.05, 0.95);
     const distance = colour.reduce((sum, value, channel) => sum + Math.abs(value - other[channel]), 0);
-    if (distance > 0.55) return colour;
+    if (distance > 0.5) return colour;
   }
 }
 
@@ -55,7 +55,7 @@ function contrasting(other, random) {
  */
 function drawGround(canvas, ground, random) {
   const cells = 3 + random.below(6);
-  const strength = random.between(0, 0.22);
+  const strength = random.between(0, 0.25);
   const grid = Float64Array.from({ length: (cells + 1) * (cells + 1) }, () => random.between(-strength, strength));
   for (let row = 0; row < size; row++) {
     const v = (row / size) * cells;
@@ -97,7 +97,7 @@ function drawDistractor(canvas, random) {
  */
 function drawFigure(canvas, contours, colour, random) {
   const [cos, sin] = random.direction();
-  const radius = random.between(8, 12.5);
+  const radius = random.between(7.5, 12);
   const squeeze = random.between(0.85, 1.15);
   const lean = random.between(-0.12, 0.12);
   const centre = [size / 2 + random.between(-3.5, 3.5), size / 2 + random.between(-3.5, 3.5)];

@@ -2,8 +2,10 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { InferenceSession, Tensor } from "onnxruntime-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { evaluationSeed, generate, writeDataset } from "../../examples/shapes/dataset.mjs";
+import { evaluationCount, evaluationSeed, generate, writeDataset } from "../../examples/shapes/dataset.mjs";
 
 describe("data set of the example", () => {
   let folder: string;
@@ -17,7 +19,7 @@ describe("data set of the example", () => {
   it("is the same on every machine", () => {
     const { images, labels } = generate(evaluationSeed, 64);
     const digest = createHash("sha256").update(images).update(labels).digest("hex");
-    expect(digest).toBe("feded3297360447eda84b64eab05cd979447ac4f0192eea9728ae2928ebabb1c");
+    expect(digest).toBe("f3eb75444d5ea00a01b3aa814f33bd7073865bd0c1e93a74494248f57086d568");
   });
 
   it("draws a picture alike however many are drawn with it, and another one for another seed", () => {
@@ -43,5 +45,33 @@ describe("data set of the example", () => {
     writeDataset(folder, { count: 48 });
     const { splits } = JSON.parse(readFileSync(join(folder, "dataset.json"), "utf8"));
     expect(splits).toEqual({ calibration: [0, 4], search: [4, 16], verify: [16, 48] });
+  });
+});
+
+describe("network of the example", () => {
+  it("names the figures of held-back pictures", async () => {
+    const first = evaluationCount / 3;
+    const count = 500;
+    const pixels = 32 * 32;
+    const { images, labels } = generate(evaluationSeed, first + count);
+    const input = new Float32Array(count * 3 * pixels);
+    for (let at = 0; at < input.length; at++) {
+      const [sample, channel, pixel] = [Math.floor(at / (3 * pixels)), Math.floor(at / pixels) % 3, at % pixels];
+      input[at] = (images[((first + sample) * pixels + pixel) * 3 + channel]! / 255 - 0.5) / 0.25;
+    }
+    const session = await InferenceSession.create(
+      fileURLToPath(new URL("../../examples/shapes/shapes.onnx", import.meta.url)),
+    );
+    const { logits } = await session.run({ input: new Tensor("float32", input, [count, 3, 32, 32]) });
+    await session.release();
+
+    expect(logits!.dims).toEqual([count, 16]);
+    const scores = logits!.data as Float32Array;
+    let hits = 0;
+    for (let sample = 0; sample < count; sample++) {
+      const row = scores.subarray(sample * 16, sample * 16 + 16);
+      if (row.indexOf(Math.max(...row)) === labels[first + sample]) hits++;
+    }
+    expect(hits).toBeGreaterThanOrEqual(440);
   });
 });
