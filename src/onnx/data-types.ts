@@ -73,3 +73,9 @@ const codes: Readonly<Record<DataType, number>> = {
 export function dataTypeCode(dtype: DataType): number {
   return codes[dtype];
 }
+
+/** The element type that holds a data type's values as they are; undefined for those that widen or have none. */
+export function exactHolder(code: number): DataType | undefined {
+  const holder = byCode.get(code)?.holder;
+  return holder !== undefined && codes[holder] === code ? holder : undefined;
+}

@@ -1,8 +1,7 @@
 import { BitwrightError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
-import { dataTypeCode, dataTypeInfo } from "./data-types.js";
 import type { GraphProto, ModelProto, NodeProto, TensorProto } from "./generated/onnx_pb.js";
-import { makeTensor, readTensor } from "./initializer.js";
+import { makeTensor, readExactTensor } from "./initializer.js";
 import type { OnnxModel } from "./model.js";
 import { topologicalOrder } from "./order.js";
 import { capturedNames, definedNames, describeNode, everyNode, renameCaptured, subgraphs } from "./traverse.js";
@@ -100,7 +99,7 @@ export class Graph {
     if (stored === undefined || this.isInput(name)) return undefined;
     const known = this.#constants.get(stored);
     if (known !== undefined) return known;
-    const tensor = readExact(stored);
+    const tensor = readExactTensor(stored);
     if (tensor !== undefined) this.#constants.set(stored, tensor);
     return tensor;
   }
@@ -241,9 +240,4 @@ function* usesBy(node: NodeProto): Generator<Use & { readonly name: string }> {
   const captured = new Set<string>();
   for (const inner of subgraphs(node)) for (const name of capturedNames(inner)) captured.add(name);
   for (const name of captured) yield { node, port: capturedPort, name };
-}
-
-function readExact(stored: TensorProto): Tensor | undefined {
-  const holder = dataTypeInfo(stored.dataType)?.holder;
-  return holder !== undefined && dataTypeCode(holder) === stored.dataType ? readTensor(stored) : undefined;
 }

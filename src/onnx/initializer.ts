@@ -1,29 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { BitwrightError } from "../errors.js";
 import { type DataType, elementCount, type Tensor, type TensorArrays } from "../tensor.js";
-import { dataTypeCode, dataTypeInfo, dataTypeName } from "./data-types.js";
+import { dataTypeCode, dataTypeInfo, dataTypeName, exactHolder } from "./data-types.js";
 import { TensorProto_DataType as Code, type TensorProto, TensorProtoSchema } from "./generated/onnx_pb.js";
 import { widenBfloat16, widenFloat16 } from "./half.js";
 import { type PackedBits, packCodes, unpackCodes } from "./packed-codes.js";
 import { tensorDims } from "./tensor-proto.js";
-
-const arrays: { readonly [T in DataType]: TypedArrayConstructor<TensorArrays[T]> } = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int64: BigInt64Array,
-  int32: Int32Array,
-  int16: Int16Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  bool: Uint8Array,
-};
-
-interface TypedArrayConstructor<A> {
-  readonly BYTES_PER_ELEMENT: number;
-  new (buffer: ArrayBufferLike, byteOffset: number, length: number): A;
-  from(values: Iterable<never>): A;
-}
+import { typedArrays } from "./typed-arrays.js";
 
 /**
  * A stored tensor as values. float16 and bfloat16 widen to float32, 4-bit and 2-bit codes unpack to int8 or uint8. The data
@@ -63,7 +46,7 @@ function readValues(proto: TensorProto, count: number): Tensor["data"] {
       return unpackCodes(packedBytesOf(proto), 2, proto.dataType === Code.INT2, count);
     default: {
       const holder = dataTypeInfo(proto.dataType)!.holder!;
-      return rawValues(proto, holder, count) ?? arrays[holder].from(proto.int32Data as Iterable<never>);
+      return rawValues(proto, holder, count) ?? typedArrays[holder].from(proto.int32Data);
     }
   }
 }
@@ -76,8 +59,8 @@ function packedBytesOf(proto: TensorProto): Uint8Array {
 function rawValues<T extends DataType>(proto: TensorProto, dtype: T, count: number): TensorArrays[T] | undefined {
   const raw = proto.rawData;
   if (raw.length === 0) return undefined;
-  const TypedArray = arrays[dtype];
-  const aligned = raw.byteOffset % TypedArray.BYTES_PER_ELEMENT === 0 ? raw : raw.slice();
+  const TypedArray = typedArrays[dtype];
+  const aligned = raw.byteOffset % TypedArray.BYTES_PER_ELEMENT === 0 ? raw : new Uint8Array(raw);
   return new TypedArray(aligned.buffer, aligned.byteOffset, count);
 }
 
@@ -102,7 +85,17 @@ export function makeTensor(name: string, tensor: Tensor, dataType: number = data
   return create(TensorProtoSchema, { name, dataType, dims: tensor.dims.map(BigInt), rawData });
 }
 
+/** A stored tensor as values when reading does not change its type: not for float16, packed codes and types without a holder. */
+export function readExactTensor(proto: TensorProto): Tensor | undefined {
+  return exactHolder(proto.dataType) === undefined ? undefined : readTensor(proto);
+}
+
 /** A one-dimensional int64 tensor, as shapes, axes and pads are stored. */
 export function int64Vector(values: readonly number[]): Tensor {
   return { dtype: "int64", dims: [values.length], data: BigInt64Array.from(values, BigInt) };
+}
+
+/** A float32 tensor of rank 0. */
+export function scalarTensor(value: number): Tensor {
+  return { dtype: "float32", dims: [], data: Float32Array.of(value) };
 }

@@ -50,6 +50,9 @@ describe("readTensor", () => {
     expect([aligned.data[0], crooked.data[0]]).toEqual([1.5, 2.5]);
     expect(aligned.data.buffer).toBe(file.buffer);
     expect(crooked.data.buffer).not.toBe(file.buffer);
+    // A Buffer's slice is a view, unlike that of other byte arrays.
+    const buffer = Buffer.from(file.buffer, 33, 4);
+    expect(readTensor(tensorProto({ dataType: Code.FLOAT, dims: [1n], rawData: buffer })).data[0]).toBe(2.5);
   });
 
   it.each([Code.FLOAT16, Code.BFLOAT16])("widens all 65536 values of type %i as onnxruntime does", async (dataType) => {
