@@ -23,8 +23,8 @@ async function runNodes(
   const values = new Map<string, Tensor>(Object.entries(feeds));
   for (const initializer of model.graph.initializer) values.set(initializer.name, readTensor(initializer));
   for (const node of model.graph.node) {
-    const inputs = node.input.map(
-      (name, port) => [`in${port}`, read(values.get(name)!, name, node.name, port)] as const,
+    const inputs = node.input.flatMap((name, port) =>
+      name === "" ? [] : [[`in${port}`, read(values.get(name)!, name, node.name, port)] as const],
     );
     const outputs = await runOnnx(singleNode(model, node, inputs), Object.fromEntries(inputs));
     for (const [i, name] of node.output.entries()) values.set(name, outputs[`out${i}`]!);
@@ -38,7 +38,13 @@ function singleNode(model: OnnxModel, node: NodeProto, inputs: readonly (readonl
     opsetImport: [create(OperatorSetIdProtoSchema, model.proto.opsetImport[0]!)],
     graph: create(GraphProtoSchema, {
       name: node.name,
-      node: [{ ...node, input: inputs.map(([name]) => name), output: node.output.map((_, i) => `out${i}`) }],
+      node: [
+        {
+          ...node,
+          input: node.input.map((name, port) => (name === "" ? "" : `in${port}`)),
+          output: node.output.map((_, i) => `out${i}`),
+        },
+      ],
       input: inputs.map(([name, { dims, dtype }]) => valueInfo(name, dims, dtype)),
       output: node.output.map((_, i) => valueInfo(`out${i}`, undefined, "float32")),
     }),
