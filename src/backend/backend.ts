@@ -11,7 +11,7 @@ export interface Backend {
   call<F extends FunctionName>(name: F, ...args: Arguments<F>): void;
   /**
    * Calls it off the JavaScript thread where the backend can; its arrays must be left alone until the promise settles.
-   * On WebAssembly the call itself blocks, but pending events are let through before it.
+   * On WebAssembly the call itself blocks, but pending events are let through after it.
    */
   callAsync<F extends FunctionName>(name: F, ...args: Arguments<F>): Promise<void>;
 }

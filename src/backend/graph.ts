@@ -113,7 +113,7 @@ export class Graph {
     return this.#handle.inTurn(async () => this.#readSum(value, parts.adjoint, 0));
   }
 
-  /** The derivative of a value along the directions of one probe, after {@link tangent} or {@link hessian}. */
+  /** The derivative of a value along the directions of one probe, after {@link tangent}. */
   readTangent(value: number, probe: number): Promise<Tensor> {
     return this.#handle.inTurn(async () => this.#read(value, parts.tangent, probe));
   }

@@ -64,11 +64,14 @@ class WasmBackend implements Backend {
   }
 
   async callAsync<F extends FunctionName>(name: F, ...args: Arguments<F>): Promise<void> {
-    if (performance.now() - this.#lastYield > yieldAfter) {
-      await new Promise((resolve) => setTimeout(resolve));
-      this.#lastYield = performance.now();
+    try {
+      this.call(name, ...args);
+    } finally {
+      if (performance.now() - this.#lastYield > yieldAfter) {
+        await new Promise((resolve) => setTimeout(resolve));
+        this.#lastYield = performance.now();
+      }
     }
-    this.call(name, ...args);
   }
 
   /** Copies the arrays in, calls, and copies the `out` ones back. */
