@@ -1,23 +1,13 @@
 import { BitwrightError } from "../errors.js";
+import { typedArrays } from "../onnx/typed-arrays.js";
 import type { DataType, TensorArrays } from "../tensor.js";
+import { allocate } from "./files.js";
 import type { RawArray } from "./npy.js";
 import type { Plan } from "./preprocess.js";
 
 export type FloatArray = Float32Array | Float64Array;
 
-const constructors = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int64: BigInt64Array,
-  int32: Int32Array,
-  int16: Int16Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  bool: Uint8Array,
-} as const satisfies Record<DataType, unknown>;
-
-export const dataTypes = Object.keys(constructors) as DataType[];
+export const dataTypes = Object.keys(typedArrays) as DataType[];
 
 export function isFloat(dtype: DataType): boolean {
   return dtype === "float32" || dtype === "float64";
@@ -25,21 +15,19 @@ export function isFloat(dtype: DataType): boolean {
 
 /** A zeroed array for `length` elements of a type. */
 export function newArray<T extends DataType>(dtype: T, length: number, where: string): TensorArrays[T] {
-  try {
-    return new constructors[dtype](length) as TensorArrays[T];
-  } catch (cause) {
-    throw new BitwrightError("out-of-memory", `an array of ${length} elements cannot be allocated`, { where, cause });
-  }
+  const TypedArray = typedArrays[dtype];
+  return new TypedArray(allocate(length * TypedArray.BYTES_PER_ELEMENT, where).buffer, 0, length);
 }
 
-/** Bytes take only 256 values, so each channel's arithmetic is done once, into a table. */
-export function byteTables(affine: Plan["affine"]): Float64Array[] {
-  return affine.map(({ scale, mean, std }) =>
-    Float64Array.from({ length: 256 }, (_, byte) => (byte * scale - mean) / std),
-  );
-}
+type Arithmetic = Pick<Plan, "gather" | "affine" | "channelRun">;
 
-export function mapBytes(source: Uint8Array, target: FloatArray, { gather, channelRun }: Plan, tables: Float64Array[]) {
+/** Looks every byte up in the table of its channel. */
+export function mapBytes(
+  source: Uint8Array,
+  target: FloatArray,
+  { gather, channelRun }: Arithmetic,
+  tables: readonly FloatArray[],
+): void {
   for (let i = 0, c = 0; i < target.length; c = c + 1 === tables.length ? 0 : c + 1) {
     const table = tables[c]!;
     const end = Math.min(i + channelRun, target.length);
@@ -47,7 +35,8 @@ export function mapBytes(source: Uint8Array, target: FloatArray, { gather, chann
   }
 }
 
-export function mapNumbers(source: RawArray, target: FloatArray, { gather, affine, channelRun }: Plan): void {
+/** (value * scale - mean) / std, in double. */
+export function mapNumbers(source: RawArray, target: FloatArray, { gather, affine, channelRun }: Arithmetic): void {
   for (let i = 0, c = 0; i < target.length; c = c + 1 === affine.length ? 0 : c + 1) {
     const { scale, mean, std } = affine[c]!;
     const end = Math.min(i + channelRun, target.length);

@@ -2,9 +2,9 @@
 // Rows are read by position, so that the size of a file does not matter.
 
 import { BitwrightError } from "../errors.js";
+import { widenFloat16 } from "../onnx/half.js";
 import { elementCount } from "../tensor.js";
 import { allocate, type OpenFile, withFile } from "./files.js";
-import { decodeHalf } from "./half.js";
 
 /** Arrays that data files hold, before preprocessing. */
 export type RawArray =
@@ -31,7 +31,7 @@ const elementTypes: Readonly<Record<string, { bytes: number; view: View }>> = {
   i4: { bytes: 4, view: (b) => new Int32Array(b) },
   u8: { bytes: 8, view: (b) => new BigUint64Array(b) },
   i8: { bytes: 8, view: (b) => new BigInt64Array(b) },
-  f2: { bytes: 2, view: (b) => decodeHalf(new Uint16Array(b)) },
+  f2: { bytes: 2, view: (b) => widenFloat16(new Uint16Array(b)) },
   f4: { bytes: 4, view: (b) => new Float32Array(b) },
   f8: { bytes: 8, view: (b) => new Float64Array(b) },
 };

@@ -1,4 +1,5 @@
 import { BitwrightError } from "../errors.js";
+import { classLabels } from "./class-labels.js";
 import { createDataset, type Dataset, type LabelReader } from "./dataset.js";
 import { constantInput, maskInput } from "./derived-inputs.js";
 import type { Field } from "./field.js";
@@ -68,40 +69,21 @@ async function openLabels(
   size: number,
   files: Files,
 ): Promise<LabelReader> {
-  if (spec.kind === "classes") return classLabels(await readClasses(spec, size, files));
+  if (spec.kind === "classes") {
+    return classLabels(await readClasses(spec, files), size, `${spec.at.document}, ${spec.at.path}`);
+  }
   const byName = new Map(inputs.map((input) => [input.name, input]));
   const of = spec.at.at("nextOf");
   const tokens = sequenceNamed(byName, spec.of, of);
   return tokens.dims.length === 2 ? nextTokenLabels(tokens) : of.fail("an input of token ids, [samples, positions]");
 }
 
-async function readClasses(spec: ClassLabelSpec, size: number, files: Files): Promise<Int32Array> {
+async function readClasses(spec: ClassLabelSpec, files: Files): Promise<Int32Array> {
   const lists = await Promise.all(spec.references.map((reference) => readIntegers(files, reference, spec.field)));
-  const classes = Int32Array.from(
+  return Int32Array.from(
     lists.flatMap((list) => [...list]),
     (label) => label + spec.offset,
   );
-  const where = `${spec.at.document}, labels`;
-  if (classes.length !== size) {
-    throw new BitwrightError("invalid-data", "the labels do not match the samples", {
-      where,
-      expected: `${size} labels`,
-      received: `${classes.length}`,
-    });
-  }
-  const negative = classes.findIndex((label) => label < 0);
-  if (negative >= 0) {
-    throw new BitwrightError("invalid-data", "a class number is negative", {
-      where,
-      expected: "classes from 0 on, offset included",
-      received: `${classes[negative]} for sample ${negative}`,
-    });
-  }
-  return classes;
-}
-
-export function classLabels(classes: Int32Array): LabelReader {
-  return { classes, of: (indices) => Int32Array.from(indices, (index) => classes[index]!) };
 }
 
 function nextTokenLabels(tokens: SequenceReader): LabelReader {

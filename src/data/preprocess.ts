@@ -3,7 +3,7 @@
 
 import { BitwrightError } from "../errors.js";
 import { type DataType, elementCount, type TensorArrays } from "../tensor.js";
-import { byteTables, convertIntegers, type FloatArray, mapBytes, mapNumbers, newArray } from "./convert.js";
+import { convertIntegers, type FloatArray, mapBytes, mapNumbers, newArray } from "./convert.js";
 import { type Layout, type Rearrangement, rearrange } from "./layout.js";
 import type { RawArray } from "./npy.js";
 
@@ -29,23 +29,21 @@ export type Preprocess = (data: RawArray, dims: readonly number[], where: string
 /** Compiles the preprocessing of one input; what depends on the shape is planned once for as long as the shape stays. */
 export function preprocessor(steps: Preprocessing): Preprocess {
   let plan: Plan | undefined;
-  let tables: Float64Array[] | undefined;
+  let tables: FloatArray[] | undefined;
   return (data, dims, where) => {
     if (plan === undefined || plan.source.join() !== dims.join()) {
       plan = planFor(steps, dims, where);
       tables = undefined;
     }
     const result = newArray(steps.dtype, elementCount(plan.dims), where);
-    if (result instanceof Float32Array || result instanceof Float64Array) {
-      if (data instanceof Uint8Array) {
-        tables ??= byteTables(plan.affine);
-        mapBytes(data, result, plan, tables);
-      } else {
-        mapNumbers(data, result, plan);
-      }
-      checkFinite(result, where);
-    } else {
+    if (!(result instanceof Float32Array || result instanceof Float64Array)) {
       convertIntegers(data, result, plan.gather, steps.dtype, where);
+    } else if (data instanceof Uint8Array) {
+      tables ??= byteTables(steps.dtype, plan, where);
+      mapBytes(data, result, plan, tables);
+    } else {
+      mapNumbers(data, result, plan);
+      checkFinite(result, where);
     }
     return { dims: plan.dims, data: result };
   };
@@ -79,7 +77,18 @@ function planFor(steps: Preprocessing, dims: readonly number[], where: string): 
   return { ...moved, source: dims, affine };
 }
 
-function checkFinite(values: FloatArray, where: string): void {
+/** A byte takes only 256 values, so each channel's arithmetic is done, and checked, once for each of them. */
+function byteTables(dtype: DataType, plan: Plan, where: string): FloatArray[] {
+  const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+  return plan.affine.map((channel) => {
+    const table = newArray(dtype, bytes.length, where) as FloatArray;
+    mapNumbers(bytes, table, { gather: undefined, affine: [channel], channelRun: bytes.length });
+    checkFinite(table, where);
+    return table;
+  });
+}
+
+export function checkFinite(values: FloatArray, where: string): void {
   for (let i = 0; i < values.length; i++) {
     if (Number.isFinite(values[i])) continue;
     throw new BitwrightError("invalid-data", "the data holds a value that is not finite", {

@@ -3,8 +3,8 @@ import { cloneMessage } from "../onnx/clone.js";
 import type { NodeProto } from "../onnx/generated/onnx_pb.js";
 import { Graph } from "../onnx/graph.js";
 import type { OnnxModel } from "../onnx/model.js";
+import { upgradeOpset } from "../onnx/upgrade/index.js";
 import type { EdgeLayout, Layout } from "./layout.js";
-import { importOperatorSets } from "./operator-sets.js";
 import { quantizeActivation } from "./stored-activations.js";
 import { StoredConstants } from "./stored-constants.js";
 import { StoredWeights } from "./stored-weights.js";
@@ -15,9 +15,8 @@ import { StoredWeights } from "./stored-weights.js";
  * @param model - The cleaned float model that the layout was made for.
  */
 export function exportModel(model: OnnxModel, layout: Layout): OnnxModel {
-  const proto = cloneMessage(model.proto);
+  const proto = cloneMessage(upgradeOpset(model, neededOpset(layout)).model.proto);
   const copy: OnnxModel = { proto, graph: proto.graph! };
-  importOperatorSets(copy, layout);
   const graph = new Graph(copy);
   const nodeOf = nodesByName(graph);
   const constants = new StoredConstants(graph);
@@ -30,6 +29,11 @@ export function exportModel(model: OnnxModel, layout: Layout): OnnxModel {
   }
   graph.sort();
   return copy;
+}
+
+/** DequantizeLinear has an axis since operator set 13; Cast takes 4-bit integers since 21. */
+function neededOpset(layout: Layout): number {
+  return layout.weights.some(({ storage }) => storage === "int4") ? 21 : 13;
 }
 
 function nodesByName(graph: Graph): (name: string) => NodeProto {

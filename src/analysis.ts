@@ -1,0 +1,43 @@
+import type { LayerChoice } from "./formats.js";
+import type { Range } from "./export/layout.js";
+import type { CriterionName } from "./sensitivity/index.js";
+import type { Site, SiteScores } from "./sensitivity/criterion.js";
+
+/** What is known about a model on a data set: enough to search without measuring again. Saved as analysis.json. */
+export interface Analysis {
+  readonly version: 1;
+  /** What it was made of; another model, data set or option set refuses it. */
+  readonly binding: Binding;
+  /** Range of every activation that the target may quantize, [min, max]. */
+  readonly ranges: Readonly<Record<string, readonly [number, number]>>;
+  readonly sites: readonly AnalysedSite[];
+  readonly criteria: Readonly<Partial<Record<CriterionName, SiteScores>>>;
+  /** Second-order terms between sites; `none` leaves the matrix empty. */
+  readonly interactions: {
+    readonly source: "none";
+    readonly choices: readonly { readonly site: string; readonly format: string }[];
+    readonly matrix: readonly (readonly number[])[];
+  };
+}
+
+export interface Binding {
+  /** SHA-256 of the model file's bytes, in hexadecimal. */
+  readonly model: string;
+  /** SHA-256 of the data set. */
+  readonly data: string;
+  /** The options that the numbers depend on. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export type AnalysedSite = Pick<Site, "id" | "kind" | "tensor" | "node" | "op" | "elements" | "group">;
+
+export function rangesOf({ ranges }: Analysis): Map<string, Range> {
+  return new Map(Object.entries(ranges).map(([name, [min, max]]) => [name, { min, max }]));
+}
+
+/** Predicted rise of the loss when a layer takes a choice: the sum over its sites, 0 for float. */
+export function predictedCost(scores: SiteScores, node: string, choice: LayerChoice): number {
+  const weight = scores[`${node}/weight`]?.cost[choice.weight] ?? 0;
+  const activation = scores[`${node}/activation`]?.cost[choice.activation] ?? 0;
+  return weight + activation;
+}

@@ -1,0 +1,88 @@
+import type { AnalysedSite, Analysis, Binding } from "./analysis.js";
+import { calibrate } from "./calibrate/calibrate.js";
+import { Evaluator } from "./evaluate/evaluator.js";
+import type { Range } from "./export/layout.js";
+import type { Control } from "./progress.js";
+import type { SiteScores } from "./sensitivity/criterion.js";
+import { type CriterionName, criteria } from "./sensitivity/index.js";
+import { sitesOf } from "./sensitivity/sites.js";
+import type { Workspace } from "./workspace.js";
+
+/** What an analysis needs besides its workspace. */
+export interface AnalyzeOptions extends Control {
+  readonly criteria: readonly CriterionName[];
+  readonly binding: Binding;
+  /** Parts that are known from an earlier run with the same binding; they are not computed again. */
+  readonly known?: Analysis | undefined;
+  /** Called whenever a part is finished, so that it can be saved. */
+  readonly onPart?: ((analysis: Analysis) => Promise<void> | void) | undefined;
+}
+
+/**
+ * Calibrates the activations on the calibration split and scores every site by the criteria asked for, on the first samples of the search split.
+ */
+export async function analyze(workspace: Workspace, options: AnalyzeOptions): Promise<Analysis> {
+  const { dataset, engine, target, model, options: run } = workspace;
+  const { onProgress, signal, binding, known, onPart } = options;
+  const tensors = target.observedTensors(model);
+  const ranges =
+    known === undefined
+      ? await calibrate(engine, dataset, "calibration", tensors, {
+          method: run.calibration,
+          batchSize: run.batchSize,
+          onProgress,
+          signal,
+        })
+      : new Map<string, Range>(Object.entries(known.ranges).map(([name, [min, max]]) => [name, { min, max }]));
+
+  const samples = dataset.splits.search.slice(0, run.samples);
+  const evaluator = await Evaluator.create(engine, workspace.simulator, dataset, samples, {
+    batchSize: run.batchSize,
+    divergence: workspace.divergence,
+    signal,
+  });
+  const sites = sitesOf(workspace, ranges, await shapesOf(workspace, tensors));
+  let analysis: Analysis = {
+    version: 1,
+    binding,
+    ranges: Object.fromEntries([...ranges].map(([name, { min, max }]) => [name, [min, max] as const])),
+    sites: sites.map(({ id, kind, tensor, node, op, elements, group }): AnalysedSite => ({ id, kind, tensor, node, op, elements, group })),
+    criteria: { ...known?.criteria },
+    interactions: { source: "none", choices: [], matrix: [] },
+  };
+  await onPart?.(analysis);
+  for (const name of options.criteria) {
+    if (analysis.criteria[name] !== undefined) continue;
+    const scores: SiteScores = await criteria[name].score({
+      backend: workspace.backend,
+      engine,
+      dataset,
+      samples,
+      batchSize: run.batchSize,
+      evaluator,
+      sites,
+      weight: (site) => workspace.weight(site.tensor),
+      loss: workspace.loss,
+      divergence: workspace.divergence,
+      probes: run.probes,
+      seed: run.seed,
+      onProgress,
+      signal,
+    });
+    analysis = { ...analysis, criteria: { ...analysis.criteria, [name]: scores } };
+    await onPart?.(analysis);
+  }
+  return analysis;
+}
+
+/** Shapes of tensors for one sample, from a run. */
+export async function shapesOf(workspace: Workspace, tensors: readonly string[]): Promise<Map<string, readonly number[]>> {
+  const { dataset, engine, simulator } = workspace;
+  await simulator.apply({ weights: [], biases: [], edges: [] });
+  const shapes = new Map<string, readonly number[]>();
+  for await (const batch of dataset.batches(dataset.splits.search.slice(0, 1), 1)) {
+    await engine.run(batch.feeds, { values: tensors });
+    for (const name of tensors) shapes.set(name, (await engine.read(name)).dims);
+  }
+  return shapes;
+}

@@ -1,0 +1,97 @@
+import type { PairedComparison } from "./data/statistics.js";
+import { type Format, formats, type LayerChoice } from "./formats.js";
+import type { Change } from "./onnx/clean/index.js";
+import type { Limits } from "./options.js";
+import type { GroupChoice, SearchGroup, SearchStep } from "./search/problem.js";
+
+/** What was decided and what it brought; saved as plan.json. */
+export interface Plan {
+  readonly version: 1;
+  readonly target: string;
+  readonly method: string;
+  readonly limits: Limits;
+  readonly layers: readonly PlanLayer[];
+  readonly before: Figures;
+  readonly after: Figures;
+  readonly predicted: {
+    /** Rise of the mean loss that the criterion predicts for the whole plan. */
+    readonly loss: number;
+  };
+  /** What the exported file did in onnxruntime on the verify split; null when that was not run. */
+  readonly verified: Verified | null;
+  readonly search: {
+    readonly evaluations: number;
+    readonly stopped: string;
+    readonly steps: readonly SearchStep[];
+    /** Samples of the search split, and what the engine's simulation of the plan gave on them. */
+    readonly samples: number;
+    readonly floatMetric: number;
+    readonly metric: number;
+    readonly divergence: number;
+  };
+  /** What the clean-up changed before anything was quantized. */
+  readonly changes: readonly Change[];
+}
+
+export interface PlanLayer {
+  readonly node: string;
+  readonly op: string;
+  /** Name of the weight's initializer. */
+  readonly weight: string;
+  readonly weightFormat: Format;
+  readonly activationFormat: Format;
+  /** Why it has these formats. */
+  readonly why: string;
+}
+
+export interface Figures {
+  /** Name of the metric. */
+  readonly metric: string;
+  /** Its value on the verify split in onnxruntime; null when it was not run. */
+  readonly value: number | null;
+  /** Size of the file, external data included. */
+  readonly bytes: number;
+  /** Median time of a run of one sample on this machine, in milliseconds; null when it was not measured. */
+  readonly latencyMs: number | null;
+}
+
+export interface Verified {
+  readonly samples: number;
+  /** Whether the file is inside the band on these samples. */
+  readonly withinBand: boolean;
+  /** Samples on which the two models' correctness differs; absent for metrics that do not judge single samples. */
+  readonly flips: { readonly lost: number; readonly gained: number } | null;
+  /** Paired statistics; null like flips. */
+  readonly paired: PairedComparison | null;
+  /** Mean divergence of the quantized outputs from the float ones. */
+  readonly kl: number;
+  /** Whether the engine runs integer kernels exactly where the plan has them. */
+  readonly fusedAsPlanned: boolean;
+  /** Layers that the engine runs otherwise than planned, in words. */
+  readonly fusionProblems: readonly string[];
+  /** Quantized time over float time, median of interleaved runs. */
+  readonly latencyRatio: number;
+  /** Groups that were taken back because an earlier file failed verification. */
+  readonly undone: number;
+}
+
+/** Why a group has its choice: what it costs, and what kept it from a narrower one. */
+export function explain({ choices }: SearchGroup, chosen: number): string {
+  const now = choices[chosen]!;
+  const narrower = choices.filter((choice) => bits(choice) < bits(now)).sort((a, b) => a.cost - b.cost)[0];
+  const cost = chosen === 0 ? "kept float" : `predicted rise ${number(now.cost)}`;
+  if (narrower === undefined) return `${cost}; nothing narrower is offered`;
+  return `${cost}; ${name(narrower.choice)} would rise ${number(narrower.cost)}, beyond what the band left`;
+}
+
+function bits({ choice }: GroupChoice): number {
+  return formats[choice.weight].bits + formats[choice.activation].bits;
+}
+
+function name({ weight, activation }: LayerChoice): string {
+  return activation === "float" ? `weight ${weight}` : `weight ${weight} with ${activation} activation`;
+}
+
+function number(value: number): string {
+  return value === 0 ? "0" : value.toExponential(1);
+}

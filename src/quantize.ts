@@ -1,0 +1,171 @@
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Analysis } from "./analysis.js";
+import { analyze } from "./analyze.js";
+import type { Backend } from "./backend/backend.js";
+import { loadBackend } from "./backend/load-node.js";
+import { bindingOf } from "./binding-node.js";
+import type { Dataset } from "./data/dataset.js";
+import { openDataset } from "./data/open-node.js";
+import { exportModel } from "./export/qdq.js";
+import { externalLocations } from "./onnx/external-data.js";
+import { decodeModel, type OnnxModel } from "./onnx/model.js";
+import { readModelFile, writeModelFile } from "./onnx/model-node.js";
+import { type Limits, type RunOptions, resolveOptions } from "./options.js";
+import { explain, type Plan, type Verified } from "./plan.js";
+import type { Control } from "./progress.js";
+import { lower } from "./search/levels.js";
+import type { Assignment } from "./search/problem.js";
+import { type SearchOutcome, searchPlan } from "./search-plan.js";
+import { type Verification, Verifier } from "./verify-node.js";
+import { openWorkspace, type Workspace } from "./workspace.js";
+
+/** What to quantize, on which data, within which limits. */
+export interface QuantizeOptions extends RunOptions, Control {
+  /** The data set: its manifest's path, or the data set itself. */
+  readonly data: string | Dataset;
+  /** What the result has to keep. */
+  readonly limits: Limits;
+  /** Where the model goes; it appears there only when it is whole. */
+  readonly output: string;
+  /** Default: the native one if it is there, else WebAssembly. */
+  readonly backend?: Backend;
+  /** An analysis made before with the same model, data and options; what it holds is not computed again. */
+  readonly analysis?: Analysis;
+  /** Called whenever a part of the analysis is done, so that an interrupted run can be resumed. */
+  readonly onAnalysis?: (analysis: Analysis) => Promise<void> | void;
+}
+
+export interface QuantizeResult {
+  readonly plan: Plan;
+  readonly analysis: Analysis;
+  /** Whether the limits are met, on the verify split where it was run. */
+  readonly feasible: boolean;
+}
+
+/**
+ * The whole road: reads a float ONNX model, calibrates, scores its layers, searches a configuration inside the limits, writes it, and verifies the written
+ * file in onnxruntime on samples that nothing else has seen. When verification fails, the lowerings made last are taken back until it holds.
+ * @param path - The float model.
+ * @throws BitwrightError; nothing is left at `output` then, and a file that was there is still there.
+ */
+export async function quantize(path: string, options: QuantizeOptions): Promise<QuantizeResult> {
+  const run = resolveOptions(options);
+  const { limits, output, onProgress, signal } = options;
+  const original = await readModelFile(path);
+  const dataset = typeof options.data === "string" ? await openDataset(options.data) : options.data;
+  const backend = options.backend ?? (await loadBackend());
+  const binding = await bindingOf(path, dataset, run, options.analysis);
+  await using workspace = await openWorkspace(backend, original, dataset, run);
+  const analysis = await analyze(workspace, {
+    criteria: [run.method],
+    binding,
+    known: options.analysis,
+    onPart: options.onAnalysis,
+    onProgress,
+    signal,
+  });
+  const outcome = await searchPlan(workspace, analysis, { limits, method: run.method, onProgress, signal });
+  const written = await writeVerified(workspace, outcome, path, options);
+  const plan = await planOf(workspace, outcome, written, path, options);
+  await writeModelFile(written.exported, output);
+  return { plan, analysis, feasible: outcome.result.verdict.feasible && (written.verified?.withinBand ?? true) };
+}
+
+/** The configuration that was decided on, as a file that was verified. */
+interface Written {
+  readonly assignment: Assignment;
+  readonly exported: OnnxModel;
+  readonly bytes: number;
+  /** undefined when the work was aborted before. */
+  readonly verified: Verification | undefined;
+  /** Lowerings taken back because an earlier file failed. */
+  readonly undone: number;
+}
+
+/** Exports the found configuration and verifies the file; takes back 1, 2, 4, ... lowerings from the end while it fails. */
+async function writeVerified(
+  { model, dataset, divergence, options }: Workspace,
+  { groups, result, layout }: SearchOutcome,
+  path: string,
+  { limits, onProgress, signal }: QuantizeOptions,
+): Promise<Written> {
+  const verifier = new Verifier(path, dataset, { divergence, limits, batchSize: options.batchSize });
+  const float = groups.map(() => 0);
+  const { lowered } = result;
+  const folder = await mkdtemp(join(tmpdir(), "bitwright-"));
+  try {
+    for (let undone = 0; ; undone = Math.min(lowered.length, Math.max(1, undone * 2))) {
+      const assignment = lower(float, lowered.slice(0, lowered.length - undone));
+      const plan = layout(assignment);
+      const exported = exportModel(model, plan);
+      const candidate = join(folder, `${undone}.onnx`);
+      await writeModelFile(exported, candidate);
+      const bytes = await fileBytes(candidate);
+      const verified = signal?.aborted ? undefined : await verifier.verify(model, plan, candidate, { onProgress, signal });
+      if (verified === undefined || verified.withinBand || undone === lowered.length) {
+        return { assignment, exported, bytes, verified, undone };
+      }
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function planOf(
+  workspace: Workspace,
+  { groups, result, choices }: SearchOutcome,
+  { assignment, bytes, verified, undone }: Written,
+  path: string,
+  { limits }: QuantizeOptions,
+): Promise<Plan> {
+  const { dataset, options, layers, changes } = workspace;
+  const chosen = choices(assignment);
+  const group = new Map(groups.flatMap((g, i) => g.layers.map((node) => [node, i] as const)));
+  const { name: metric } = dataset.metric;
+  return {
+    version: 1,
+    target: options.target,
+    method: options.method,
+    limits,
+    layers: layers.map(({ node, op, weight }) => {
+      const at = group.get(node)!;
+      const choice = chosen.get(node)!;
+      return {
+        node,
+        op,
+        weight: weight.initializer,
+        weightFormat: choice.weight,
+        activationFormat: choice.activation,
+        why: explain(groups[at]!, assignment[at]!),
+      };
+    }),
+    before: { metric, value: verified?.float ?? null, bytes: await fileBytes(path), latencyMs: verified?.latencyMs.float ?? null },
+    after: { metric, value: verified?.quantized ?? null, bytes, latencyMs: verified?.latencyMs.quantized ?? null },
+    predicted: { loss: groups.reduce((sum, { choices }, g) => sum + choices[assignment[g]!]!.cost, 0) },
+    verified: verified === undefined ? null : verifiedPart(verified, undone),
+    search: {
+      evaluations: result.steps.length,
+      stopped: result.stopped,
+      steps: result.steps,
+      samples: dataset.splits.search.length,
+      floatMetric: result.steps[0]!.verdict.metric,
+      metric: result.verdict.metric,
+      divergence: result.verdict.divergence,
+    },
+    changes,
+  };
+}
+
+function verifiedPart({ float: _, quantized: __, latencyMs: ___, ...verified }: Verification, undone: number): Verified {
+  return { ...verified, undone };
+}
+
+/** Size of a model file with its external data. */
+async function fileBytes(path: string): Promise<number> {
+  const { size } = await stat(path);
+  const external = externalLocations(decodeModel(await readFile(path)));
+  const sizes = await Promise.all(external.map(async (location) => (await stat(join(dirname(path), location))).size));
+  return sizes.reduce((sum, bytes) => sum + bytes, size);
+}

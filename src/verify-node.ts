@@ -1,0 +1,119 @@
+import type { Batch, Dataset } from "./data/dataset.js";
+import { withinBand } from "./data/band.js";
+import { kl } from "./data/metrics/kl.js";
+import type { Scores } from "./data/metrics/metric.js";
+import { createScorer, type Outputs } from "./data/metrics/scorer.js";
+import { comparePaired } from "./data/statistics.js";
+import type { Divergence } from "./evaluate/evaluator.js";
+import { squaredError } from "./evaluate/squared-error.js";
+import { measureLatency } from "./cost/latency-node.js";
+import { inspectFusion } from "./export/fusion-node.js";
+import type { Layout } from "./export/layout.js";
+import { openSession } from "./export/session-node.js";
+import type { OnnxModel } from "./onnx/model.js";
+import type { Limits } from "./options.js";
+import type { Verified } from "./plan.js";
+import { type Control, Stage } from "./progress.js";
+import type { Feeds } from "./tensor.js";
+
+/** A file that was run on the verify split. */
+export interface Verification extends Omit<Verified, "undone"> {
+  readonly float: number;
+  readonly quantized: number;
+  readonly latencyMs: { readonly float: number; readonly quantized: number };
+}
+
+/**
+ * Runs exported files in plain onnxruntime sessions on held-back samples, against the float model on the same samples. The float
+ * model is run once.
+ */
+export class Verifier {
+  readonly #floatPath: string;
+  readonly #dataset: Dataset;
+  readonly #divergence: Divergence;
+  readonly #limits: Limits;
+  readonly #batchSize: number;
+  #float: { value: number; scores: Scores; references: Outputs[] } | undefined;
+
+  constructor(floatPath: string, dataset: Dataset, options: { divergence: Divergence; limits: Limits; batchSize: number }) {
+    this.#floatPath = floatPath;
+    this.#dataset = dataset;
+    this.#divergence = options.divergence;
+    this.#limits = options.limits;
+    this.#batchSize = options.batchSize;
+  }
+
+  /**
+   * @param model - The cleaned float model that the layout is for.
+   * @param path - The exported file.
+   */
+  async verify(model: OnnxModel, layout: Layout, path: string, control: Control): Promise<Verification> {
+    const { metric } = this.#dataset;
+    this.#float ??= await this.#runFloat(control);
+    const { value: float, scores: floatScores, references } = this.#float;
+    const scorer = createScorer(metric);
+    const distance = createScorer(this.#divergence === "kl" ? kl() : squaredError);
+    let i = 0;
+    await this.#run(path, "verify", control, (batch, outputs) => {
+      scorer.add(batch, outputs, references[i]!);
+      distance.add(batch, outputs, references[i++]!);
+    });
+    const { value: quantized, scores } = scorer.result();
+    const divergence = distance.result().value;
+    const paired = floatScores.correct && scores.correct ? comparePaired(floatScores.correct, scores.correct) : null;
+    const fusion = await inspectFusion(model, layout, path);
+    const [floatTime, quantizedTime] = await this.#times(path, control);
+    return {
+      float,
+      quantized,
+      samples: scores.value.length,
+      withinBand: withinBand({ float, quantized, higherIsBetter: metric.higherIsBetter, kl: divergence }, this.#limits),
+      flips: paired && { lost: paired.lost, gained: paired.gained },
+      paired,
+      kl: divergence,
+      fusedAsPlanned: fusion.asPlanned,
+      fusionProblems: [
+        ...fusion.layers.filter(({ planned, found }) => planned !== found).map(({ node, planned, found, detail }) => `${node}: planned ${planned}, runs ${found} (${detail})`),
+        ...fusion.strays.map((stray) => `${stray}: an integer product that is not in the plan`),
+      ],
+      latencyMs: { float: floatTime!.median, quantized: quantizedTime!.median },
+      latencyRatio: quantizedTime!.ratio,
+    };
+  }
+
+  async #runFloat(control: Control) {
+    const scorer = createScorer(this.#dataset.metric);
+    const references: Outputs[] = [];
+    await this.#run(this.#floatPath, "verify float", control, (batch, outputs) => {
+      references.push(outputs);
+      scorer.add(batch, outputs, outputs);
+    });
+    return { ...scorer.result(), references };
+  }
+
+  async #run(path: string, name: string, control: Control, use: (batch: Batch, outputs: Outputs) => void): Promise<void> {
+    const session = await openSession(path);
+    const stage = new Stage(control, name, this.#dataset.splits.verify.length);
+    try {
+      for await (const batch of this.#dataset.batches("verify", this.#batchSize, { signal: control.signal })) {
+        use(batch, await session.run(batch.feeds));
+        stage.step(undefined, batch.indices.length);
+      }
+    } finally {
+      await session.release();
+    }
+  }
+
+  async #times(path: string, { signal }: Control) {
+    const models = [
+      { name: "float", model: this.#floatPath },
+      { name: "quantized", model: path },
+    ];
+    return measureLatency(models, await this.#oneSample(), signal === undefined ? {} : { signal });
+  }
+
+  async #oneSample(): Promise<Feeds> {
+    for await (const { feeds } of this.#dataset.batches(this.#dataset.splits.verify.slice(0, 1), 1)) return feeds;
+    return {};
+  }
+}

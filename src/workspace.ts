@@ -1,0 +1,106 @@
+import type { Backend } from "./backend/backend.js";
+import { searchScale } from "./backend/kernels.js";
+import type { Dataset } from "./data/dataset.js";
+import { BitwrightError } from "./errors.js";
+import { type Divergence, divergenceFor } from "./evaluate/evaluator.js";
+import { EngineModel } from "./evaluate/engine-model.js";
+import { Simulator } from "./evaluate/simulator.js";
+import { targets } from "./export/targets/index.js";
+import type { PlannedLayer, Target } from "./export/targets/target.js";
+import type { WeightScales } from "./export/weight-quantizer.js";
+import type { LossName } from "./sensitivity/criterion.js";
+import { type Change, cleanModel } from "./onnx/clean/index.js";
+import { Graph } from "./onnx/graph.js";
+import type { OnnxModel } from "./onnx/model.js";
+import type { Options } from "./options.js";
+import type { TensorOf } from "./tensor.js";
+
+/** A cleaned model in the engine with its data: what every stage works on. Dispose it after use. */
+export interface Workspace extends AsyncDisposable {
+  readonly backend: Backend;
+  readonly options: Options;
+  readonly dataset: Dataset;
+  /** The model as given. */
+  readonly original: OnnxModel;
+  /** The model that is quantized. */
+  readonly model: OnnxModel;
+  /** What the clean-up changed. */
+  readonly changes: readonly Change[];
+  readonly target: Target;
+  /** What may be quantized, with the formats that the options allow. */
+  readonly layers: readonly PlannedLayer[];
+  readonly engine: EngineModel;
+  readonly simulator: Simulator;
+  readonly loss: LossName;
+  readonly divergence: Divergence;
+  /** Scales with the least squared error for every layer's weight. */
+  readonly weightScales: WeightScales;
+  weight(initializer: string): TensorOf<"float32">;
+}
+
+/**
+ * Cleans a model up and loads it into the engine.
+ * @throws BitwrightError `unsupported-op` naming every node that the engine lacks; `invalid-model` when nothing can be quantized.
+ */
+export async function openWorkspace(
+  backend: Backend,
+  original: OnnxModel,
+  dataset: Dataset,
+  options: Options,
+): Promise<Workspace> {
+  const { model, changes } = cleanModel(original);
+  const target = targets[options.target];
+  const layers = target.layers(model).map((layer) => withFormats(layer, options));
+  if (layers.length === 0) {
+    throw new BitwrightError("invalid-model", "no node multiplies by a stored float weight, so there is nothing to quantize");
+  }
+  const constants = new Graph(model);
+  const weight = (initializer: string) => constants.constant(initializer) as TensorOf<"float32">;
+  const weightScales = await leastErrorScales(backend, layers, weight);
+  const engine = await EngineModel.create(backend, model, { threads: options.threads });
+  const divergence = divergenceFor(dataset.metric);
+  return {
+    backend,
+    options,
+    dataset,
+    original,
+    model,
+    changes,
+    target,
+    layers,
+    engine,
+    simulator: new Simulator(engine, model),
+    loss: options.loss ?? (divergence === "kl" ? "kl" : "mse"),
+    divergence,
+    weightScales,
+    weight,
+    [Symbol.asyncDispose]: () => engine.dispose(),
+  };
+}
+
+function withFormats(layer: PlannedLayer, { formats }: Options): PlannedLayer {
+  const allowed = new Set<string>(["float", ...formats]);
+  return { ...layer, choices: layer.choices.filter(({ weight, activation }) => allowed.has(weight) && allowed.has(activation)) };
+}
+
+/** Largest codes that weights are stored with: int8, int8 of reduced range, int4. */
+const limits = [127, 63, 7];
+
+/** argmin over scales of sum (Q(w) - w)^2, channel by channel; searched once and kept. */
+async function leastErrorScales(
+  backend: Backend,
+  layers: readonly PlannedLayer[],
+  weight: (initializer: string) => TensorOf<"float32">,
+): Promise<WeightScales> {
+  const found = new Map<string, Float32Array>();
+  for (const { weight: stored } of layers) {
+    const { data, dims } = weight(stored.initializer);
+    for (const limit of limits) {
+      const granularity = { kind: "channel", axis: stored.channelAxis } as const;
+      const spec = { bits: 8, signed: true, symmetric: true, granularity, qmin: -limit, qmax: limit };
+      const { scales } = await searchScale(backend, data, dims, spec, { kind: "mse" });
+      found.set(`${limit} ${stored.initializer}`, scales);
+    }
+  }
+  return ({ layer, limit }) => found.get(`${limit} ${layer.weight.initializer}`)!;
+}
