@@ -1,0 +1,130 @@
+import { BitwrightError } from "../errors.js";
+import { type DataType, elementCount, type Feeds, type Tensor } from "../tensor.js";
+import { classLabels } from "./class-labels.js";
+import { dataTypes, isFloat } from "./convert.js";
+import { createDataset, type Dataset } from "./dataset.js";
+import { Field } from "./field.js";
+import { canonicalJson } from "./hash.js";
+import { type InputReader, sameShape, stackSamples } from "./input.js";
+import type { DatasetManifest } from "./manifest.js";
+import { type CustomMetric, customMetric } from "./metrics/custom.js";
+import { checkNeeds, parseMetric } from "./metrics/index.js";
+import type { MetricChoice } from "./metrics/metric.js";
+import { checkFinite, type Sample } from "./preprocess.js";
+import { parseSplits } from "./splits.js";
+
+/** One feed that holds all samples, or feeds of any number of samples each; the first axis of every tensor is the samples. */
+export type FeedSource = Feeds | Iterable<Feeds> | AsyncIterable<Feeds>;
+
+export interface DatasetFromOptions {
+  /** The class of each sample. */
+  readonly labels?: ArrayLike<number>;
+  /** True outputs, samples first. */
+  readonly targets?: Tensor;
+  /** Default: top1 with labels, agreement with the float model without. */
+  readonly metric?: MetricChoice | CustomMetric;
+  readonly splits?: DatasetManifest["splits"];
+}
+
+/**
+ * A data set out of tensors, with the values the model takes. An iterable is read to its end, once, and the samples are
+ * kept in memory; what is larger belongs into a file and a manifest.
+ * @throws BitwrightError `invalid-data` for tensors that do not fit each other.
+ */
+export async function datasetFrom(source: FeedSource, options: DatasetFromOptions = {}): Promise<Dataset> {
+  const samples = await collect(source);
+  const inputs = [...samples].map(([name, list]) => samplesInput(name, list.dtype, list.samples));
+  const size = inputs[0]?.size ?? fail("feeds", "no samples", "one sample or more", "none");
+  const { metric, splits } = options;
+  const labels = options.labels && classLabels(Int32Array.from(options.labels), size, "labels");
+  const targets = options.targets && targetsInput(options.targets, size);
+  const judged = isChoice(metric)
+    ? parseMetric(new Field("options", "metric", metric), labels !== undefined)
+    : customMetric(metric, "metric");
+  checkNeeds(judged, { labels: labels !== undefined, targets: targets !== undefined }, "options");
+  return createDataset({
+    size,
+    inputs,
+    ...(labels !== undefined && { labels }),
+    ...(targets !== undefined && { targets }),
+    metric: judged,
+    splits: parseSplits(new Field("options", "splits", splits))(size),
+    description: canonicalJson({ inputs: inputs.map(({ name, dtype, dims }) => ({ name, dtype, dims })), splits }),
+  });
+}
+
+function isChoice(metric: MetricChoice | CustomMetric | undefined): metric is MetricChoice | undefined {
+  return typeof metric !== "function" && !(typeof metric === "object" && "accumulate" in metric);
+}
+
+interface Column {
+  readonly dtype: DataType;
+  readonly samples: Sample[];
+}
+
+async function collect(source: FeedSource): Promise<ReadonlyMap<string, Column>> {
+  const columns = new Map<string, Column>();
+  for await (const feeds of isIterable(source) ? source : [source as Feeds]) {
+    const entries = Object.entries(feeds);
+    if (columns.size === 0) for (const [name, { dtype }] of entries) columns.set(name, { dtype, samples: [] });
+    const names = [...columns.keys()];
+    if (entries.length !== names.length || !names.every((name) => Object.hasOwn(feeds, name))) {
+      fail("feeds", "two feeds have different inputs", names.join(", "), Object.keys(feeds).join(", "));
+    }
+    const size = String(entries[0]?.[1].dims[0]);
+    for (const [name, tensor] of entries) {
+      const { dtype, samples } = columns.get(name)!;
+      if (tensor.dtype !== dtype) fail(name, "feeds of different types", dtype, tensor.dtype);
+      const length = String(tensor.dims[0]);
+      if (length !== size) fail(name, "inputs of different numbers of samples", size, length);
+      for (const sample of split(name, tensor)) samples.push(sample);
+    }
+  }
+  return columns;
+}
+
+function isIterable(source: FeedSource): source is Iterable<Feeds> | AsyncIterable<Feeds> {
+  return Symbol.asyncIterator in source || Symbol.iterator in source;
+}
+
+/** Copies, because a generator may use its buffers again. */
+function split(name: string, { dtype, dims, data }: Tensor): Sample[] {
+  const [size, ...rest] = dims;
+  const stride = elementCount(rest);
+  if (!dataTypes.includes(dtype)) fail(name, "unknown element type", dataTypes.join(", "), String(dtype));
+  if (size === undefined || size * stride !== data.length || data.length === 0) {
+    fail(name, "unusable tensor", `${elementCount(dims)} elements, samples first`, `${data.length} elements`);
+  }
+  return Array.from({ length: size }, (_, i) => {
+    const sample = data.slice(i * stride, (i + 1) * stride);
+    if (isFloat(dtype)) checkFinite(sample as Float32Array, name);
+    return { dims: rest, data: sample };
+  });
+}
+
+function targetsInput(targets: Tensor, size: number): InputReader {
+  const samples = split("targets", targets);
+  if (samples.length !== size) fail("targets", "as many as samples", String(size), String(samples.length));
+  return samplesInput("targets", targets.dtype, samples);
+}
+
+function samplesInput(name: string, dtype: DataType, samples: readonly Sample[]): InputReader {
+  const dims = samples[0]!.dims.map((dim, axis) => (samples.every((s) => s.dims[axis] === dim) ? dim : null));
+  return {
+    name,
+    dtype,
+    batchAxis: 0,
+    dims: [null, ...dims],
+    size: samples.length,
+    read: async (indices) => Array.from(indices, (index) => samples[index]!),
+    fits: sameShape,
+    stack: (chosen) => stackSamples(dtype, chosen, 0, name),
+    async *contents() {
+      for (const { data } of samples) yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    },
+  };
+}
+
+function fail(where: string, summary: string, expected: string, received: string): never {
+  throw new BitwrightError("invalid-data", summary, { where, expected, received });
+}
