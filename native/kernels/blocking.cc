@@ -38,8 +38,9 @@ void transpose4(const float* const* lines, int64_t k, int64_t width, float* pane
   store4(panel + 3 * width, BW_SHUFFLE4(high01, high23, 2, 3, 6, 7));
 }
 
-// Columns of one task: wide enough to pay for reading A's panels, narrow enough for B's block to stay in the second-level cache.
-constexpr int64_t kChunkColumns = 256;
+// Floats in B's block of one task: wide enough to write C in long stretches, small enough for the second-level cache.
+constexpr int64_t kBlockFloats = int64_t{1} << 17;
+constexpr int64_t kMostColumns = 4096;
 
 struct Tasks {
   int64_t chunk_columns, chunks;
@@ -51,7 +52,8 @@ Tasks split(const Linear& linear, const Product& product) {
   const int64_t column_tiles = round_up(product.columns, tile_columns) / tile_columns;
   const int64_t row_tiles = round_up(product.rows, tile_rows) / tile_rows;
   const int64_t wanted = linear.pool.threads() == 1 ? 1 : 4 * int64_t{linear.pool.threads()};
-  int64_t chunk = std::max<int64_t>(1, kChunkColumns / tile_columns);
+  const int64_t block_columns = std::min(kMostColumns, kBlockFloats / std::clamp<int64_t>(product.depth, 1, kDepthBlock));
+  int64_t chunk = std::max<int64_t>(1, block_columns / tile_columns);
   const int64_t per_item = (wanted + product.items - 1) / product.items;
   chunk = std::min(chunk, std::max<int64_t>(1, column_tiles / per_item));
   Tasks tasks;
@@ -123,47 +125,58 @@ class Block {
     }
   }
 
+  // Where B's tile of columns begins, and its row stride.
+  struct Panel {
+    const float* b;
+    int64_t ld;
+  };
+
   void run_depth(int64_t k0, int64_t k1) {
-    static thread_local Scratch scratch;
-    const int64_t tile_columns = kernels_.tile_columns, depth = k1 - k0;
-    const float* panels = nullptr;
-    for (int64_t c = c0_; c < c1_; c += tile_columns) {
-      int64_t ldb = tile_columns;
-      const float* b = nullptr;
-      if (c + tile_columns <= c1_) b = product_.in_place(item_, k0, c, tile_columns, &ldb);
-      if (b == nullptr) {
-        if (panels == nullptr) {
-          float* packed = scratch.floats(round_up(c1_ - c, tile_columns) * depth);
-          product_.pack(item_, k0, k1, c, c1_, tile_columns, packed);
-          panels = packed - (c - c0_) * depth;
-        }
-        ldb = tile_columns;
-        b = panels + (c - c0_) * depth;
-      }
-      run_columns(k0, k1, c, b, ldb);
+    find_panels(k0, k1);
+    // A's panel stays in the first-level cache while B's are read from the second, and C is written along its rows.
+    const int64_t tile_rows = kernels_.tile_rows, tile_columns = kernels_.tile_columns;
+    for (int64_t r = r0_; r < r1_; r += tile_rows) {
+      const int64_t rows = std::min(tile_rows, r1_ - r);
+      const bool whole_rows = rows == tile_rows && evenly_spaced(row_offsets_.data() + (r - r0_), rows);
+      for (int64_t c = c0_; c < c1_; c += tile_columns) run_tile(k0, k1, r, rows, whole_rows, c, panels_[(c - c0_) / tile_columns]);
     }
   }
 
-  void run_columns(int64_t k0, int64_t k1, int64_t c, const float* b, int64_t ldb) {
+  void find_panels(int64_t k0, int64_t k1) {
+    static thread_local Scratch scratch;
+    const int64_t tile_columns = kernels_.tile_columns, depth = k1 - k0;
+    panels_.clear();
+    const float* packed = nullptr;
+    for (int64_t c = c0_; c < c1_; c += tile_columns) {
+      Panel panel = {nullptr, tile_columns};
+      if (c + tile_columns <= c1_) panel.b = product_.in_place(item_, k0, c, tile_columns, &panel.ld);
+      if (panel.b == nullptr) {
+        if (packed == nullptr) {
+          float* panels = scratch.floats(round_up(c1_ - c, tile_columns) * depth);
+          product_.pack(item_, k0, k1, c, c1_, tile_columns, panels);
+          packed = panels - (c - c0_) * depth;
+        }
+        panel = {packed + (c - c0_) * depth, tile_columns};
+      }
+      panels_.push_back(panel);
+    }
+  }
+
+  void run_tile(int64_t k0, int64_t k1, int64_t r, int64_t rows, bool whole_rows, int64_t c, Panel panel) {
     constexpr int64_t kLargestTile = 1024;
     alignas(64) float tile[kLargestTile];
-    const int64_t tile_rows = kernels_.tile_rows, tile_columns = kernels_.tile_columns;
-    const int64_t columns = std::min(tile_columns, c1_ - c);
+    const int64_t tile_columns = kernels_.tile_columns, columns = std::min(tile_columns, c1_ - c);
     const int64_t* offsets = column_offsets_.data() + (c - c0_);
-    const bool whole_columns = columns == tile_columns && offsets[columns - 1] - offsets[0] == columns - 1;
+    const int64_t* row_offsets = row_offsets_.data() + (r - r0_);
+    const bool whole = whole_rows && columns == tile_columns && offsets[columns - 1] - offsets[0] == columns - 1;
     const bool add = accumulate_ || k0 > 0;
-    const float* a_item = product_.a + item_ * product_.a_stride;
+    const float* a = product_.a + item_ * product_.a_stride + r * product_.depth + k0 * kernels_.tile_rows;
     float* out = product_.c(item_);
-    for (int64_t r = r0_; r < r1_; r += tile_rows) {
-      const float* a = a_item + r * product_.depth + k0 * tile_rows;
-      const int64_t rows = std::min(tile_rows, r1_ - r);
-      const int64_t* row_offsets = row_offsets_.data() + (r - r0_);
-      if (whole_columns && rows == tile_rows && evenly_spaced(row_offsets, rows)) {
-        kernels_.gemm_tile(k1 - k0, a, b, ldb, out + row_offsets[0] + offsets[0], row_offsets[1] - row_offsets[0], add);
-      } else {
-        kernels_.gemm_tile(k1 - k0, a, b, ldb, tile, tile_columns, false);
-        scatter(tile, tile_columns, out, row_offsets, rows, offsets, columns, add);
-      }
+    if (whole) {
+      kernels_.gemm_tile(k1 - k0, a, panel.b, panel.ld, out + row_offsets[0] + offsets[0], row_offsets[1] - row_offsets[0], add);
+    } else {
+      kernels_.gemm_tile(k1 - k0, a, panel.b, panel.ld, tile, tile_columns, false);
+      scatter(tile, tile_columns, out, row_offsets, rows, offsets, columns, add);
     }
   }
 
@@ -172,6 +185,7 @@ class Block {
   const bool accumulate_;
   int64_t item_, c0_, c1_, r0_, r1_;
   std::vector<int64_t> column_offsets_, row_offsets_;
+  std::vector<Panel> panels_;
 };
 
 }  // namespace

@@ -20,7 +20,7 @@ void conv_forward(const Linear& linear, const ConvShape& shape, const float* x, 
 }
 
 void conv_input_adjoint(const Linear& linear, const ConvShape& shape, const float* dy, const float* w, float* dx, bool accumulate) {
-  for (const Gather& gather : input_adjoint_gathers(shape)) run_gather(linear, gather, dy, w, dx, accumulate);
+  run_gather(linear, input_adjoint_gather(shape), dy, w, dx, accumulate);
 }
 
 void conv_weight_adjoint(const Linear& linear, const ConvShape& shape, const float* x, const float* dy, double* dw) {

@@ -1,5 +1,5 @@
 // Every kernel for one target. A file in targets/ opens the target's code region and namespace, defines BW_TARGET (its name), BW_LANES,
-// BW_FMA, BW_TILE_ROWS and BW_TILE_VECTORS, and includes this; the result is the pair of tables `fast` and `strict`.
+// BW_FMA, BW_TILE_ROWS, BW_TILE_VECTORS and BW_PLANE_ROWS (rows of a plane worked on at a time), and includes this; the result is the pair of tables `fast` and `strict`.
 // The standard headers come from targets/headers.h, outside of the region: a region would compile their functions for the target.
 
 #define BW_INLINE_MEMBER __attribute__((always_inline)) inline
@@ -11,6 +11,7 @@
 
 #include "kernels/simd.h"
 
+#include "kernels/copy-inl.h"
 #include "kernels/map-inl.h"
 // quantize-inl.h builds on map, reduce-inl.h on quantize's lane sums.
 #include "kernels/quantize-inl.h"
@@ -28,6 +29,9 @@ constexpr KernelTable make_table(const char* flavour) {
           gemm_tile<kFused>,
           weighted_shifts<kFused>,
           shift_products<kFused>,
+          copy_shifted,
+          pad_rows,
+          interleave,
           fake_quantize,
           fake_quantize_each,
           quantize,

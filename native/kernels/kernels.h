@@ -48,6 +48,14 @@ struct KernelTable {
   // sums[t] = sum over r and c of y[r][c] * x[r][c + offsets[t]] in float; column c adds to lane c % kLanes, row after row.
   void (*shift_products)(const Plane& plane, const float* x, const float* y, float* sums);
 
+  // y[r * y_stride + c] = x[offsets[r] + c].
+  void (*copy_shifted)(const float* x, const int64_t* offsets, int64_t rows, int64_t columns, float* y, int64_t y_stride);
+  // Rows of `width` one behind the other: `before` zeros, x[r * x_stride + c * step] for c < count, zeros to the end. Writes up to kLanes
+  // elements more.
+  void (*pad_rows)(const float* x, int64_t x_stride, int64_t step, int64_t rows, int64_t before, int64_t count, int64_t width, float* y);
+  // y[0 .. count) = or += even[0], odd[0], even[1], ...; both can be read kLanes elements past their end.
+  void (*interleave)(const float* even, const float* odd, int64_t count, float* y, bool accumulate);
+
   // y[i] = grid(x[i]).
   void (*fake_quantize)(const float* x, int64_t count, Grid grid, float* y);
   // y[i] = grid_i(x[i]) with a scale and a zero point of its own for every element.

@@ -1,5 +1,13 @@
 // Depthwise convolutions as sums of shifted planes. Included once per target by kernels-inl.h.
 
+BW_INLINE void store_row(float* y, F32 value, int64_t columns, bool accumulate) {
+  if (columns >= kWidth) {
+    store(y, accumulate ? load(y) + value : value);
+  } else {
+    store_tail(y, accumulate ? load_tail(y, columns) + value : value, columns);
+  }
+}
+
 // kRows rows of one vector each: y[r][c] = or += sum over t of w[t] * x[r][c + offsets[t]].
 template <bool kFused, int kRows>
 BW_INLINE void shift_rows(const float* x, int64_t x_stride, const int64_t* offsets, const float* w, int64_t taps, float* y,
@@ -11,18 +19,61 @@ BW_INLINE void shift_rows(const float* x, int64_t x_stride, const int64_t* offse
     const float* x_t = x + offsets[t];
     BW_UNROLL for (int r = 0; r < kRows; ++r) sum[r] = multiply_add<kFused>(w_t, load(x_t + r * x_stride), sum[r]);
   }
-  for (int r = 0; r < kRows; ++r) {
-    float* out = y + r * y_stride;
-    if (columns >= kWidth) {
-      store(out, accumulate ? load(out) + sum[r] : sum[r]);
-    } else {
-      store_tail(out, accumulate ? load_tail(out, columns) + sum[r] : sum[r], columns);
+  BW_UNROLL for (int r = 0; r < kRows; ++r) store_row(y + r * y_stride, sum[r], columns, accumulate);
+}
+
+// The same for a 3x3 kernel on adjacent pixels, every vector of x loaded once for all the rows of y that it reaches. x's rows and then its columns
+// ascend, so the taps of a row of y come in their order.
+template <bool kFused, int kRows>
+BW_INLINE void square_rows(const float* x, int64_t x_stride, const float* w, float* y, int64_t y_stride, int64_t columns, bool accumulate) {
+  F32 weights[9], sum[kRows];
+  BW_UNROLL for (int t = 0; t < 9; ++t) weights[t] = broadcast(w[t]);
+  BW_UNROLL for (int r = 0; r < kRows; ++r) sum[r] = F32{};
+  BW_UNROLL for (int row = 0; row < kRows + 2; ++row) {
+    BW_UNROLL for (int kx = 0; kx < 3; ++kx) {
+      const F32 value = load(x + row * x_stride + kx);
+      BW_UNROLL for (int ky = 2; ky >= 0; --ky) {
+        const int r = row - ky;
+        if (r >= 0 && r < kRows) sum[r] = multiply_add<kFused>(weights[ky * 3 + kx], value, sum[r]);
+      }
+    }
+  }
+  BW_UNROLL for (int r = 0; r < kRows; ++r) store_row(y + r * y_stride, sum[r], columns, accumulate);
+}
+
+static bool is_square(const Plane& plane) {
+  if (plane.taps != 9) return false;
+  for (int64_t t = 0; t < 9; ++t) {
+    if (plane.offsets[t] - plane.offsets[0] != t / 3 * plane.x_stride + t % 3) return false;
+  }
+  return true;
+}
+
+template <bool kFused>
+void weighted_squares(const Plane& plane, const float* x, const float* w, float* y, bool accumulate) {
+  x += plane.offsets[0];
+  for (int64_t c = 0; c < plane.columns; c += kWidth) {
+    const int64_t columns = plane.columns - c;
+    int64_t r = 0;
+    for (; r + BW_PLANE_ROWS <= plane.rows; r += BW_PLANE_ROWS) {
+      square_rows<kFused, BW_PLANE_ROWS>(x + r * plane.x_stride + c, plane.x_stride, w, y + r * plane.y_stride + c, plane.y_stride, columns,
+                                         accumulate);
+    }
+    for (; r + 2 <= plane.rows; r += 2) {
+      square_rows<kFused, 2>(x + r * plane.x_stride + c, plane.x_stride, w, y + r * plane.y_stride + c, plane.y_stride, columns, accumulate);
+    }
+    if (r < plane.rows) {
+      square_rows<kFused, 1>(x + r * plane.x_stride + c, plane.x_stride, w, y + r * plane.y_stride + c, plane.y_stride, columns, accumulate);
     }
   }
 }
 
 template <bool kFused>
 void weighted_shifts(const Plane& plane, const float* x, const float* w, float* y, bool accumulate) {
+  if (is_square(plane)) {
+    weighted_squares<kFused>(plane, x, w, y, accumulate);
+    return;
+  }
   for (int64_t c = 0; c < plane.columns; c += kWidth) {
     const int64_t columns = plane.columns - c;
     int64_t r = 0;

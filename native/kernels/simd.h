@@ -36,10 +36,18 @@ BW_INLINE void store(double* p, F64 v) { __builtin_memcpy(p, &v, sizeof v); }
 BW_INLINE F32 broadcast(float x) { return x - F32{}; }
 BW_INLINE I32 broadcast(int32_t x) { return x - I32{}; }
 
+#if BW_LANES == 8
+BW_INLINE __m256i first_lanes(int64_t count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#endif
+
 // The first `count` < kWidth elements and zeros; nothing behind them is read.
 BW_INLINE F32 load_tail(const float* p, int64_t count) {
 #if BW_LANES == 16
   return (F32)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
+#elif BW_LANES == 8
+  return (F32)_mm256_maskload_ps(p, first_lanes(count));
 #else
   float v[kWidth] = {};
   for (int64_t i = 0; i < count; ++i) v[i] = p[i];
@@ -56,6 +64,8 @@ BW_INLINE I32 load_tail(const int32_t* p, int64_t count) {
 BW_INLINE void store_tail(float* p, F32 value, int64_t count) {
 #if BW_LANES == 16
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)value);
+#elif BW_LANES == 8
+  _mm256_maskstore_ps(p, first_lanes(count), (__m256)value);
 #else
   float v[kWidth];
   store(v, value);
@@ -67,6 +77,45 @@ BW_INLINE void store_tail(int32_t* p, I32 value, int64_t count) {
   int32_t v[kWidth];
   store(v, value);
   for (int64_t i = 0; i < count; ++i) p[i] = v[i];
+}
+
+// Lanes of a and b, numbered through both, by constant numbers.
+#if defined(__clang__)
+#define BW_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define BW_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, I32{__VA_ARGS__})
+#endif
+
+// Elements 0, 2, 4, ... of a and b one behind the other.
+BW_INLINE F32 even_lanes(F32 a, F32 b) {
+#if BW_LANES == 16
+  return BW_SHUFFLE(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+#elif BW_LANES == 8
+  return BW_SHUFFLE(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+#else
+  return BW_SHUFFLE(a, b, 0, 2, 4, 6);
+#endif
+}
+
+// a0 b0 a1 b1 ...: the first and the second vector of it.
+BW_INLINE F32 interleave_low(F32 a, F32 b) {
+#if BW_LANES == 16
+  return BW_SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+#elif BW_LANES == 8
+  return BW_SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+#else
+  return BW_SHUFFLE(a, b, 0, 4, 1, 5);
+#endif
+}
+
+BW_INLINE F32 interleave_high(F32 a, F32 b) {
+#if BW_LANES == 16
+  return BW_SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#elif BW_LANES == 8
+  return BW_SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+  return BW_SHUFFLE(a, b, 2, 6, 3, 7);
+#endif
 }
 
 BW_INLINE F32 select(I32 mask, F32 a, F32 b) { return (F32)(((I32)a & mask) | ((I32)b & ~mask)); }

@@ -15,6 +15,7 @@
 #define BW_FMA 1
 #define BW_TILE_ROWS 6
 #define BW_TILE_VECTORS 2
+#define BW_PLANE_ROWS 4
 
 namespace bitwright::avx2 {
 namespace {

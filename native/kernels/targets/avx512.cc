@@ -17,6 +17,7 @@
 #define BW_FMA 1
 #define BW_TILE_ROWS 8
 #define BW_TILE_VECTORS 3
+#define BW_PLANE_ROWS 7
 
 namespace bitwright::avx512 {
 namespace {

@@ -8,6 +8,7 @@
 #define BW_FMA 0
 #define BW_TILE_ROWS 4
 #define BW_TILE_VECTORS 2
+#define BW_PLANE_ROWS 4
 
 namespace bitwright::baseline {
 namespace {

@@ -8,6 +8,7 @@
 #define BW_FMA 1
 #define BW_TILE_ROWS 8
 #define BW_TILE_VECTORS 2
+#define BW_PLANE_ROWS 7
 
 namespace bitwright::neon {
 namespace {
