@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+import { checkAgainstModel } from "../../../src/data/check-model.js";
+import { datasetFrom } from "../../../src/data/from-feeds.js";
+import type { Feeds, Tensor } from "../../../src/tensor.js";
+
+const f32 = (dims: number[], ...values: number[]): Tensor => ({
+  dtype: "float32",
+  dims,
+  data: Float32Array.from(values),
+});
+
+describe("data set from tensors", () => {
+  it("takes all samples at once, or an iterable of feeds, to the same effect", async () => {
+    const labels = [0, 1, 2];
+    const whole = await datasetFrom({ x: f32([3, 2], 1, 2, 3, 4, 5, 6) }, { labels });
+    async function* stream(): AsyncGenerator<Feeds> {
+      const buffer = new Float32Array(4);
+      for (const values of [
+        [1, 2, 3, 4],
+        [5, 6],
+      ]) {
+        buffer.set(values);
+        yield { x: { dtype: "float32", dims: [values.length / 2, 2], data: buffer.subarray(0, values.length) } };
+      }
+    }
+    const streamed = await datasetFrom(stream(), { labels });
+    expect(streamed.size).toBe(3);
+    expect(streamed.metric.name).toBe("top1");
+    expect(await streamed.hash()).toBe(await whole.hash());
+    for await (const { feeds, labels: classes } of streamed.batches([2, 0], 2)) {
+      expect(feeds.x).toEqual(f32([2, 2], 5, 6, 1, 2));
+      expect([...classes!]).toEqual([2, 0]);
+    }
+  });
+
+  it("takes targets, splits and a metric, by name or of one's own", async () => {
+    const x = f32([4, 1], 1, 2, 3, 4);
+    const named = await datasetFrom(
+      { x },
+      { targets: f32([4], 1, 2, 3, 4), metric: "spearman", splits: { verify: [1, 4] } },
+    );
+    expect([...named.splits.verify]).toEqual([1, 2, 3]);
+    for await (const { targets } of named.batches("verify", 8)) expect(targets).toEqual(f32([3], 2, 3, 4));
+    const own = await datasetFrom({ x }, { metric: () => [0] });
+    expect(own.metric.needs).toBe("nothing");
+  });
+
+  it.each<[string, Feeds | Feeds[], object, RegExp]>([
+    ["no feeds", [], {}, /no samples/],
+    [
+      "inputs of different length",
+      { x: f32([2], 1, 2), y: f32([1], 1) },
+      {},
+      /y: inputs of different numbers of samples; expected 2; received 1/,
+    ],
+    [
+      "feeds of different inputs",
+      [{ x: f32([1], 1) }, { y: f32([1], 1) }],
+      {},
+      /different inputs; expected x; received y/,
+    ],
+    [
+      "feeds of different types",
+      [{ x: f32([1], 1) }, { x: { dtype: "int32", dims: [1], data: Int32Array.of(1) } }],
+      {},
+      /expected float32; received int32/,
+    ],
+    [
+      "a shape that is not the data's",
+      { x: f32([2, 2], 1) },
+      {},
+      /x: unusable tensor; expected 4 elements, samples first; received 1/,
+    ],
+    ["values that are not numbers", { x: f32([1], Number.NaN) }, {}, /x: .*not finite/],
+    ["labels of another number", { x: f32([1], 1) }, { labels: [1, 2] }, /expected 1 labels; received 2/],
+    [
+      "targets of another number",
+      { x: f32([1], 1) },
+      { targets: f32([2], 1, 2), metric: "psnr" },
+      /targets: .*expected 1; received 2/,
+    ],
+    ["a metric without what it needs", { x: f32([1], 1) }, { metric: "top1" }, /needs labels/],
+  ])("refuses %s", async (_, feeds, options, message) => {
+    await expect(datasetFrom(feeds, options)).rejects.toThrow(message);
+  });
+});
+
+describe("check against a model", () => {
+  const dataset = {
+    inputs: [
+      { name: "x", dtype: "float32", dims: [null, 3, 8, null], batchAxis: 0 },
+      { name: "rate", dtype: "int64", dims: [], batchAxis: undefined },
+    ],
+  } as const;
+  const rate = { name: "rate", dtype: "int64", dims: [] };
+
+  it("accepts free sizes, and tells the batch size that a model demands", () => {
+    expect(
+      checkAgainstModel(dataset, [{ name: "x", dtype: "float32", dims: ["batch", 3, 8, 8] }, rate]),
+    ).toBeUndefined();
+    expect(checkAgainstModel(dataset, [{ name: "x", dtype: "float32", dims: undefined }, rate])).toBeUndefined();
+    expect(checkAgainstModel(dataset, [{ name: "x", dtype: "float32", dims: [4, 3, "height", null] }, rate])).toBe(4);
+  });
+
+  it("names everything that does not fit", () => {
+    const inputs = [
+      { name: "x", dtype: "int32", dims: [1, 8, 3, 8] },
+      { name: "mask", dtype: "int64", dims: [1] },
+    ];
+    expect(() => checkAgainstModel(dataset, inputs)).toThrow(
+      /x: expected int32, received float32.*\n.*x: expected shape \[1, 8, 3, 8\], received \[\?, 3, 8, \?\].*\n.*mask: the data set has no such input\n.*rate: the model has no such input/,
+    );
+  });
+});
