@@ -34,7 +34,7 @@ describe("openDataset", () => {
 
   it("gives the same feeds and hash as the same files in memory, given as bytes or as blobs", async () => {
     const onDisk = await openDataset(manifest, { baseDir: folder });
-    for (const content of [npyBytes("<f4", [4, 3], values), new Blob([npyBytes("<f4", [4, 3], values) as BlobPart])]) {
+    for (const content of [npyBytes("<f4", [4, 3], values), new Blob([npyBytes("<f4", [4, 3], values)])]) {
       const inMemory = await datasetFromFiles(manifest, { "data/x.npy": content });
       expect(await first(inMemory)).toEqual(await first(onDisk));
       expect(await inMemory.hash()).toBe(await onDisk.hash());
