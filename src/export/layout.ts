@@ -47,9 +47,14 @@ export interface EdgeLayout {
   readonly port: number;
   readonly tensor: string;
   readonly quantizer: Quantizer;
-  /**
-   * Write the scale once for each of `size` channels along `axis`: the same values, in a form that keeps the engine from taking
-   * a float layer for an integer one.
-   */
-  readonly perChannel?: { readonly axis: number; readonly size: number };
+  /** Dequantize with one scale for each channel: keeps the engine from taking a float layer for an integer one. */
+  readonly dequantizePerChannel?: ChannelAxis;
+  /** Quantize with one scale for each channel: keeps the engine from moving the quantization in front of the operator before it. */
+  readonly quantizePerChannel?: ChannelAxis;
+}
+
+/** Channels along an axis. The scale of an edge, written once for each of them, means the same as written once. */
+export interface ChannelAxis {
+  readonly axis: number;
+  readonly size: number;
 }

@@ -1,7 +1,7 @@
 import type { NodeProto } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
 import { makeNode } from "../onnx/node.js";
-import type { EdgeLayout } from "./layout.js";
+import type { ChannelAxis, EdgeLayout } from "./layout.js";
 import type { StoredConstants } from "./stored-constants.js";
 
 /**
@@ -15,36 +15,31 @@ export function quantizeActivation(
   tensor: string,
   edges: readonly EdgeLayout[],
 ): void {
-  const { quantizer } = edges[0]!;
+  const { quantizer, quantizePerChannel } = edges[0]!;
   const leavesGraph = edges.some(({ node }) => node === undefined);
   const source = leavesGraph ? renameProduced(graph, tensor) : tensor;
-  const codes = graph.uniqueName(`${tensor}_quantized`);
-  const scale = constants.scalarScale(quantizer);
-  const zeroPoint = constants.scalarZeroPoint(quantizer);
-  const insert = (opType: string, inputs: readonly string[], output: string, attributes = {}) =>
+  const insert = (opType: string, input: string, output: string, channels: ChannelAxis | undefined) => {
+    const inputs = [input, ...constants.scaleAndZeroPoint(quantizer, channels?.size)];
+    const attributes = channels === undefined ? {} : { axis: BigInt(channels.axis) };
     graph.insert(makeNode({ opType, name: graph.uniqueName(output), inputs, outputs: [output], attributes }));
-  insert("QuantizeLinear", [source, scale, zeroPoint], codes);
+  };
+  const codes = graph.uniqueName(`${tensor}_quantized`);
+  insert("QuantizeLinear", source, codes, quantizePerChannel);
 
   const dequantized = new Map<string, string>();
-  const read = ({ perChannel }: EdgeLayout): string => {
-    const key = perChannel === undefined ? "" : `${perChannel.axis} ${perChannel.size}`;
+  const read = ({ dequantizePerChannel: channels }: EdgeLayout): string => {
+    const key = channels === undefined ? "" : `${channels.axis} ${channels.size}`;
     const known = dequantized.get(key);
     if (known !== undefined) return known;
     const output = graph.uniqueName(`${tensor}_dequantized`);
-    if (perChannel === undefined) insert("DequantizeLinear", [codes, scale, zeroPoint], output);
-    else {
-      const { axis, size } = perChannel;
-      const scales = constants.scales(new Float32Array(size).fill(quantizer.scales[0]!));
-      const zeroPoints = constants.zeroPoints(new Int32Array(size).fill(quantizer.zeroPoints[0]!), quantizer.signed);
-      insert("DequantizeLinear", [codes, scales, zeroPoints], output, { axis: BigInt(axis) });
-    }
+    insert("DequantizeLinear", codes, output, channels);
     dequantized.set(key, output);
     return output;
   };
   for (const edge of edges) {
     if (edge.node !== undefined) graph.setInput(nodeOf(edge.node), edge.port, read(edge));
   }
-  if (leavesGraph) insert("DequantizeLinear", [codes, scale, zeroPoint], tensor);
+  if (leavesGraph) insert("DequantizeLinear", codes, tensor, undefined);
 }
 
 /** Gives a computed value another name and lets all its readers follow, so that its own name is free for what replaces it. */

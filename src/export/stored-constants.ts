@@ -11,8 +11,19 @@ export class StoredConstants {
     this.#graph = graph;
   }
 
-  scalarScale({ scales }: Quantizer): string {
-    return this.#store("scale", { dtype: "float32", dims: [], data: scales });
+  /**
+   * Names of a scale and a zero point for a quantizer per tensor.
+   * @param channels - Writes both that many times, as vectors; as scalars when absent.
+   */
+  scaleAndZeroPoint({ scales, zeroPoints, signed }: Quantizer, channels?: number): [scale: string, zeroPoint: string] {
+    if (channels !== undefined) {
+      const repeated = new Float32Array(channels).fill(scales[0]!);
+      return [this.scales(repeated), this.zeroPoints(new Int32Array(channels).fill(zeroPoints[0]!), signed)];
+    }
+    return [
+      this.#store("scale", { dtype: "float32", dims: [], data: scales }),
+      this.#zeroPoint([], zeroPoints, signed),
+    ];
   }
 
   /** Scales as a vector, one for each channel. */
@@ -24,10 +35,6 @@ export class StoredConstants {
   broadcastScales(scales: Float32Array, axis: number, rank: number): string {
     const dims = Array.from({ length: rank }, (_, i) => (i === axis ? scales.length : 1));
     return this.#store("scale", { dtype: "float32", dims, data: scales });
-  }
-
-  scalarZeroPoint({ zeroPoints, signed }: Quantizer): string {
-    return this.#zeroPoint([], zeroPoints, signed);
   }
 
   zeroPoints(zeroPoints: Int32Array, signed: boolean): string {

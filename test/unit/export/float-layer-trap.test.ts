@@ -5,12 +5,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inspectFusion } from "../../../src/export/fusion-node.js";
 import type { Layout } from "../../../src/export/layout.js";
 import { exportModel } from "../../../src/export/qdq.js";
+import { openSession } from "../../../src/export/session-node.js";
 import { ortCpu } from "../../../src/export/targets/ort-cpu.js";
 import type { LayerChoice } from "../../../src/formats.js";
 import type { OnnxModel } from "../../../src/onnx/model.js";
-import { writeModelFile } from "../../../src/onnx/model-node.js";
+import { writeModel } from "../../../src/onnx/model.js";
+import { readModelFile, writeModelFile } from "../../../src/onnx/model-node.js";
 import { buildModel } from "../../support/model-builder.js";
-import { randomTensor } from "../../support/tensors.js";
+import { int64, randomTensor } from "../../support/tensors.js";
 import { conv, gemm, unary } from "./networks.js";
 import { observeRanges } from "./simulate.js";
 
@@ -75,12 +77,46 @@ describe.each(cases)("a float $name between integer ones", ({ make, dims }) => {
   it("would be quantized by the engine if it read its input through one scale, and the report says so", async () => {
     const report = await inspect(make(), dims, floats[0]!, (layout) => ({
       ...layout,
-      edges: layout.edges.map(({ perChannel, ...edge }) => edge),
+      edges: layout.edges.map(({ dequantizePerChannel, ...edge }) => edge),
     }));
     expect(report.asPlanned).toBe(false);
     expect(report.layers[1]).toMatchObject({ planned: "float", found: "integer" });
     expect(report.layers[1]!.detail).toContain("quantized itself");
   });
+});
+
+const image = [2, 8, 8, 8];
+
+describe.each([
+  { opType: "MaxPool", attributes: { kernel_shape: [3n, 3n], pads: [1n, 1n, 1n, 1n] }, more: [] },
+  { opType: "Transpose", attributes: { perm: [0n, 1n, 3n, 2n] }, more: [] },
+  { opType: "Reshape", attributes: {}, more: [int64([4], [0, 8, 4, 16])] },
+  { opType: "Slice", attributes: {}, more: [int64([1], [0]), int64([1], [6]), int64([1], [2])] },
+])("$opType between an integer and a float layer", ({ opType, attributes, more }) => {
+  it("does not hand the float layer a tensor that the engine would quantize for", async () => {
+    const model = buildModel(17).input("x", ["N", 8, 8, 8]);
+    const before = unary(model, "Relu", "r1", [conv(model, "before", "x", [8, 8, 3])]);
+    for (const [i, tensor] of more.entries()) model.constant(`more${i}`, tensor);
+    const moved = unary(model, opType, "moved", [before, ...more.map((_, i) => `more${i}`)], attributes);
+    const middle = unary(model, "Relu", "r2", [conv(model, "middle", moved, [8, 8, 3])]);
+    const built = model.output(conv(model, "after", middle, [8, 8, 3])).build();
+    const report = await inspect(built, image, floats[0]!);
+    expect(report.layers.map(({ found }) => found)).toEqual(["integer", "float", "integer"]);
+  });
+});
+
+it("quantizes behind a float MaxPool, not in front of it", async () => {
+  const model = buildModel(17).input("x", ["N", 8, 8, 8]);
+  const before = unary(model, "Relu", "r1", [conv(model, "before", "x", [8, 8, 3])]);
+  const pooled = unary(model, "MaxPool", "pool", [before], { kernel_shape: [2n, 2n] });
+  const built = model.output(conv(model, "middle", pooled, [8, 8, 3])).build();
+  const ranges = await observeRanges(built, { x: randomTensor(image, 1) });
+  const layout = ortCpu.layout(built, new Map([["middle", integer]]), ranges);
+  const path = join(folder, "optimized.onnx");
+  const session = await openSession(writeModel(exportModel(built, layout)), {}, path);
+  await session.release();
+  const operators = (await readModelFile(path)).graph.node.map(({ opType }) => opType);
+  expect(operators.indexOf("QuantizeLinear")).toBeGreaterThan(operators.indexOf("MaxPool"));
 });
 
 it("reports a layer that the engine did not fuse", async () => {

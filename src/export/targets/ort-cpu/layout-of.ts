@@ -6,9 +6,10 @@ import type { TensorOf } from "../../../tensor.js";
 import { activationQuantizer } from "../../activation-quantizer.js";
 import { biasQuantizer, scalesThatHoldBias } from "../../bias-quantizer.js";
 import type { Layer } from "../../layers.js";
-import type { BiasLayout, EdgeLayout, Layout, Range, WeightLayout } from "../../layout.js";
+import type { BiasLayout, Layout, Range, WeightLayout } from "../../layout.js";
 import { minmaxScales, weightQuantizer } from "../../weight-quantizer.js";
 import type { LayoutOptions } from "../target.js";
+import { edgesOf } from "./edges.js";
 import { type IntegerRegions, integerRegions } from "./regions.js";
 
 /** Turns the choices into quantizers for weights, biases and reads of activations. */
@@ -29,22 +30,19 @@ export function layoutOf(
     if (format === "float") continue;
     const kernel = isInteger(layer) ? "integer" : "float";
     const inputScale = kernel === "integer" ? quantizerOf(layer.input.tensor).scales[0]! : undefined;
-    const scales = scalesOf(graph, layer, limitOf(format, kernel, options), inputScale, options);
+    const limit = limitOf(format, kernel, options);
+    const scales = scalesOf(graph, layer, limit, inputScale, options);
     weights.push({
       node: layer.node,
       port: layer.weight.port,
       initializer: layer.weight.initializer,
-      quantizer: weightQuantizer(
-        format === "int8" ? 8 : 4,
-        limitOf(format, kernel, options),
-        layer.weight.channelAxis,
-        scales,
-      ),
+      quantizer: weightQuantizer(format === "int8" ? 8 : 4, limit, layer.weight.channelAxis, scales),
       storage: format,
       kernel,
     });
     if (inputScale !== undefined && layer.bias !== undefined) {
-      biases.push({ ...layer.bias, quantizer: biasQuantizer(scales, inputScale) });
+      const { node, port, initializer } = layer.bias;
+      biases.push({ node, port, initializer, quantizer: biasQuantizer(scales, inputScale) });
     }
   }
   return { target: "ort-cpu", weights, biases, edges: edgesOf(graph, layers, regions, isInteger, quantizerOf) };
@@ -103,39 +101,4 @@ function tensorQuantizers(
     return quantizer;
   };
   return quantizerOf;
-}
-
-/**
- * Integer kernels read codes; a tensor that an integer kernel wrote exists only as codes, so all its readers do. Tensors that float
- * kernels write stay float for float readers.
- */
-function edgesOf(
-  graph: Graph,
-  layers: readonly Layer[],
-  { written, reads }: IntegerRegions,
-  isInteger: (layer: Layer) => boolean,
-  quantizerOf: (tensor: string) => Quantizer,
-): EdgeLayout[] {
-  const floatLayers = new Map(layers.filter((layer) => !isInteger(layer)).map((layer) => [layer.node, layer]));
-  const edges: EdgeLayout[] = [];
-  for (const tensor of written.keys()) {
-    const quantizer = quantizerOf(tensor);
-    for (const { node, port } of graph.uses(tensor)) {
-      const layer = floatLayers.get(node.name);
-      const edge = { node: node.name, port, tensor, quantizer };
-      // Otherwise onnxruntime's WeightBiasQuantization takes the layer for one that was left over, and quantizes its weight.
-      edges.push(
-        layer === undefined || port !== layer.input.port
-          ? edge
-          : { ...edge, perChannel: { axis: layer.input.channelAxis, size: layer.input.channels } },
-      );
-    }
-    for (const [port, output] of graph.proto.output.entries()) {
-      if (output.name === tensor) edges.push({ node: undefined, port, tensor, quantizer });
-    }
-  }
-  for (const { node, port, tensor } of reads) {
-    if (!written.has(tensor)) edges.push({ node, port, tensor, quantizer: quantizerOf(tensor) });
-  }
-  return edges;
 }

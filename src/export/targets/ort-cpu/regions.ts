@@ -1,3 +1,4 @@
+import type { NodeProto } from "../../../onnx/generated/onnx_pb.js";
 import type { Graph } from "../../../onnx/graph.js";
 import type { Layer } from "../../layers.js";
 import { clampBehind } from "./activation-function.js";
@@ -17,8 +18,9 @@ export interface IntegerRegions {
 }
 
 /**
- * Grows integer regions around the layers that run on integer kernels. An operator without weights joins when codes come in and some
- * integer layer further on takes what comes out: then it saves a conversion, and otherwise it would only add rounding.
+ * Grows integer regions around the layers that run on integer kernels. Operators that keep the grid follow wherever codes come in:
+ * onnxruntime would move a DequantizeLinear behind them anyway, in front of a float layer perhaps. Those that rescale join when
+ * some integer layer further on takes what comes out: then they save a conversion, and otherwise they would only add rounding.
  */
 export function integerRegions(
   graph: Graph,
@@ -32,7 +34,7 @@ export function integerRegions(
   for (const node of graph.nodes) {
     const layer = integerLayers.get(node.name);
     if (layer !== undefined) {
-      reads.push({ node: node.name, ...layer.input });
+      reads.push({ node: node.name, port: layer.input.port, tensor: layer.input.tensor });
       const clamp = clampBehind(graph, layer.output);
       const output = clamp?.output ?? layer.output;
       // QLinearConv writes codes only. Products can be had in float, but no kernel then also applies an activation function.
@@ -43,18 +45,22 @@ export function integerRegions(
     }
     const flow = flowNode(graph, node);
     if (flow === undefined || !flow.ports.some((port) => written.has(node.input[port]!))) continue;
-    const clamp = flow.kind === "rescale" ? clampBehind(graph, node.output[0]!) : undefined;
-    const outputs = clamp === undefined ? node.output.filter((name) => name !== "") : [clamp.output];
-    if (!outputs.some((name) => wanted.has(name))) continue;
+    const grids = flow.kind === "keep" ? keptGrids(node) : rescaledGrids(graph, node, wanted);
+    if (grids.length === 0) continue;
     for (const port of flow.ports) reads.push({ node: node.name, port, tensor: node.input[port]! });
-    for (const name of outputs) {
-      written.set(
-        name,
-        flow.kind === "keep" ? { kind: "same", as: node.input[0]! } : { kind: "range", ceiling: clamp?.ceiling },
-      );
-    }
+    for (const [tensor, grid] of grids) written.set(tensor, grid);
   }
   return { written, reads };
+}
+
+function keptGrids(node: NodeProto): [tensor: string, grid: Grid][] {
+  return node.output.filter((name) => name !== "").map((name) => [name, { kind: "same", as: node.input[0]! }]);
+}
+
+function rescaledGrids(graph: Graph, node: NodeProto, wanted: ReadonlySet<string>): [tensor: string, grid: Grid][] {
+  const clamp = clampBehind(graph, node.output[0]!);
+  const output = clamp?.output ?? node.output[0]!;
+  return wanted.has(output) ? [[output, { kind: "range", ceiling: clamp?.ceiling }]] : [];
 }
 
 /** Tensors that an integer layer reads, directly or through operators that can run on codes. */
