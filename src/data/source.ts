@@ -26,9 +26,9 @@ export interface SampleSource {
 
 /** Several sources one after the other, as one. */
 export function concatenate(sources: readonly SampleSource[], where: string): SampleSource {
-  const [first] = sources;
-  if (sources.length === 1 && first !== undefined) return first;
-  const dims = first!.dims.map((dim, axis) => (sources.every((s) => s.dims[axis] === dim) ? dim : null));
+  const first = sources[0]!;
+  if (sources.length === 1) return first;
+  const dims = first.dims.map((dim, axis) => (sources.every((s) => s.dims[axis] === dim) ? dim : null));
   const odd = sources.find((s) => s.dims.length !== dims.length);
   if (odd !== undefined) {
     throw new BitwrightError("invalid-data", "files with different numbers of axes cannot form one input", {
@@ -47,18 +47,21 @@ export function concatenate(sources: readonly SampleSource[], where: string): Sa
   return {
     size,
     dims,
-    ...(first!.lengths !== undefined && { lengths: Int32Array.from(sources.flatMap((s) => [...(s.lengths ?? [])])) }),
+    ...(first.lengths !== undefined && { lengths: Int32Array.from(sources.flatMap((s) => [...(s.lengths ?? [])])) }),
     where: (index) => sources[owner(index)]!.where(index - starts[owner(index)]!),
     async read(indices) {
       const result = new Array<RawSample>(indices.length);
+      const places = new Map<number, number[]>();
+      for (const [place, index] of indices.entries()) {
+        const s = owner(index);
+        const own = places.get(s);
+        if (own === undefined) places.set(s, [place]);
+        else own.push(place);
+      }
       await Promise.all(
-        sources.map(async (source, s) => {
-          const places = [...indices.keys()].filter((place) => owner(indices[place]!) === s);
-          if (places.length === 0) return;
-          const samples = await source.read(Uint32Array.from(places, (place) => indices[place]! - starts[s]!));
-          samples.forEach((sample, i) => {
-            result[places[i]!] = sample;
-          });
+        [...places].map(async ([s, own]) => {
+          const samples = await sources[s]!.read(Uint32Array.from(own, (place) => indices[place]! - starts[s]!));
+          for (const [i, sample] of samples.entries()) result[own[i]!] = sample;
         }),
       );
       return result;

@@ -127,6 +127,22 @@ describe("pictures", () => {
     await expect(read({ file: "empty" })).rejects.toThrow(/no pictures found/);
   });
 
+  it("of the next batch are decoded while the current one is used, and no further ahead", async () => {
+    const names = ["a.png", "b.png", "c.png", "d.png"];
+    const files = Object.fromEntries(names.map((name) => [name, new Uint8Array(1)]));
+    const decoded: string[] = [];
+    const decodeImage = async (_: Uint8Array, __: unknown, where: string) => {
+      decoded.push(where);
+      return { height: 1, width: 1, data: Uint8Array.of(1, 2, 3) };
+    };
+    const dataset = await datasetFromFiles({ inputs: { x: { file: names } } }, files, { decodeImage });
+    const batches = dataset.batches("all", 1)[Symbol.asyncIterator]();
+    await batches.next();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    expect(decoded).toEqual(["a.png", "b.png"]);
+    await batches.return?.();
+  });
+
   it("need a decoder where there is no sharp", async () => {
     const dataset = await datasetFromFiles({ inputs: { x: { file: "a.png" } } }, { "a.png": new Uint8Array(4) });
     await expect(dataset.batches("all", 1)[Symbol.asyncIterator]().next()).rejects.toMatchObject({
