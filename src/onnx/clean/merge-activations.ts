@@ -37,8 +37,9 @@ export const mergeActivations = nodePass("merge-activations", ["Relu", "Clip"], 
   // The first one stays when others read it, and two activations of one convolution cannot both be folded into it.
   if (graph.soleUse(node.input[0]!) === undefined) return undefined;
   const explanation = `joined ${first.opType} and ${node.opType} into a cut to [${joined.low}, ${joined.high}]`;
-  if (node.opType === "Clip" || (joined.low === outer.low && joined.high === outer.high)) {
-    if (node.opType === "Clip") setBounds(graph, node, joined);
+  const isOuter = joined.low === outer.low && joined.high === outer.high;
+  if (isOuter || node.opType === "Clip") {
+    if (!isOuter) setBounds(graph, node, joined);
     graph.setInput(node, 0, first.input[0]!);
     return { nodes, explanation };
   }
@@ -48,11 +49,13 @@ export const mergeActivations = nodePass("merge-activations", ["Relu", "Clip"], 
 });
 
 function setBounds(graph: Graph, clip: NodeProto, bounds: Bounds): void {
+  const old = clipBounds(graph, clip);
   const sides = [
-    { port: 1, attribute: "min", value: bounds.low },
-    { port: 2, attribute: "max", value: bounds.high },
+    { port: 1, attribute: "min", value: bounds.low, isSet: bounds.low === old?.low },
+    { port: 2, attribute: "max", value: bounds.high, isSet: bounds.high === old?.high },
   ];
-  for (const { port, attribute, value } of sides) {
+  for (const { port, attribute, value, isSet } of sides) {
+    if (isSet) continue;
     removeAttribute(clip, attribute);
     if (graph.opset() < 11) {
       if (Number.isFinite(value)) setAttribute(clip, attribute, value);
