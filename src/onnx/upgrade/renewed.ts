@@ -61,16 +61,6 @@ const split: Upgrade = {
   },
 };
 
-/** Windows that ceil_mode adds behind the padding are averaged over another number of elements from 19 on. */
-const averagePool: Upgrade = {
-  opTypes: ["AveragePool"],
-  since: 19,
-  convert: (node) => {
-    const changed = intAttribute(node, "ceil_mode", 0) !== 0 && intAttribute(node, "count_include_pad", 0) !== 0;
-    return changed ? { refused: "it counts padding (count_include_pad) in windows that ceil_mode adds" } : undefined;
-  },
-};
-
 const gridSample: Upgrade = {
   opTypes: ["GridSample"],
   since: 20,
@@ -115,7 +105,6 @@ export const renewed: readonly Upgrade[] = [
   scan,
   roiAlign,
   split,
-  averagePool,
   gridSample,
   groupNormalization,
 ];
