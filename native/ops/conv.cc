@@ -166,7 +166,9 @@ std::vector<Row> conv_rows() {
     {"inputs": [[2,4,9,8],[6,2,3,2]], "attributes": {"group": 2, "strides": [2,2], "pads": [0,1,1,0]}},
     {"inputs": [[1,4,8,9],[4,1,3,3],[4]], "attributes": {"group": 4, "strides": [2,1], "pads": [1,1,1,1]}},
     {"inputs": [[3,5,4,4],[7,5,1,1],[7]]},
-    {"inputs": [[2,3,11,10],[4,3,3,3]], "attributes": {"dilations": [2,3], "auto_pad": "SAME_LOWER"}},
+    {"inputs": [[2,3,11,10],[4,3,3,3]], "attributes": {"dilations": [2,3], "pads": [1,3,2,0]}},
+    {"inputs": [[2,3,11,10],[4,3,4,3]], "attributes": {"strides": [2,1], "auto_pad": "SAME_LOWER"}},
+    {"inputs": [[2,3,11,10],[4,3,4,3]], "attributes": {"strides": [2,3], "auto_pad": "SAME_UPPER"}},
     {"inputs": [[2,3,12],[5,3,4],[5]], "attributes": {"strides": [3], "pads": [2,1]}}
   ])"}};
 }

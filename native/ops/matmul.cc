@@ -319,7 +319,7 @@ std::vector<Row> matmul_rows() {
         {"inputs": [[3,4],[4,5],[5]]},
         {"inputs": [[3,4],[5,4],[5]], "attributes": {"transB": 1}},
         {"inputs": [[4,3],[4,5],[3,1]], "attributes": {"transA": 1, "alpha": 0.5, "beta": 1.5}},
-        {"inputs": [[4,3],[5,4]], "attributes": {"transA": 1, "transB": 1, "alpha": 2.0}}
+        {"inputs": [[4,3],[5,4]], "attributes": {"transA": 1, "transB": 1, "alpha": {"float": 2}}}
       ])"},
   };
 }

@@ -291,7 +291,8 @@ std::vector<Row> pool_rows() {
         {"inputs": [[2,3,7,8]], "attributes": {"kernel_shape": [3,3], "strides": [2,2], "pads": [1,1,1,1]}},
         {"inputs": [[2,3,7,8]], "attributes": {"kernel_shape": [3,2], "strides": [2,2], "ceil_mode": 1}},
         {"inputs": [[2,3,9,9]], "attributes": {"kernel_shape": [5,5], "pads": [2,2,2,2]}},
-        {"inputs": [[2,3,9,9]], "attributes": {"kernel_shape": [2,3], "dilations": [3,2], "auto_pad": "SAME_UPPER"}},
+        {"inputs": [[2,3,9,9]], "attributes": {"kernel_shape": [2,3], "dilations": [3,2], "pads": [0,1,1,0]}},
+        {"inputs": [[2,3,9,8]], "attributes": {"kernel_shape": [2,3], "strides": [2,2], "auto_pad": "SAME_UPPER"}},
         {"inputs": [[2,3,11]], "attributes": {"kernel_shape": [3], "strides": [2]}, "outputs": 2}
       ])"},
       {"", "AveragePool", 1, "linear", true, {}, make_op<AveragePool>, R"([
@@ -299,7 +300,8 @@ std::vector<Row> pool_rows() {
         {"inputs": [[2,3,7,8]], "attributes": {"kernel_shape": [3,3], "strides": [2,2], "pads": [1,1,0,0], "count_include_pad": 1}},
         {"inputs": [[2,3,8,8]], "attributes": {"kernel_shape": [3,3], "strides": [2,2], "pads": [1,1,1,1], "ceil_mode": 1}},
         {"inputs": [[2,3,8,8]], "attributes": {"kernel_shape": [3,3], "strides": [2,2], "pads": [1,1,1,1], "ceil_mode": 1, "count_include_pad": 1}, "opset": 19},
-        {"inputs": [[2,3,9]], "attributes": {"kernel_shape": [3], "dilations": [2], "auto_pad": "SAME_UPPER"}, "opset": 19}
+        {"inputs": [[2,3,9]], "attributes": {"kernel_shape": [3], "dilations": [2], "pads": [1,0]}, "opset": 19},
+        {"inputs": [[2,3,9,8]], "attributes": {"kernel_shape": [2,3], "strides": [2,2], "auto_pad": "SAME_LOWER"}}
       ])"},
       {"", "GlobalAveragePool", 1, "linear", true, {}, make_op<GlobalAveragePool>, R"([{"inputs": [[2,3,5,4]]}, {"inputs": [[2,3,6]]}])"},
       {"", "GlobalMaxPool", 1, "selection", true, {}, make_op<GlobalMaxPool>, R"([{"inputs": [[2,3,5,4]]}, {"inputs": [[2,3,6]]}])"},

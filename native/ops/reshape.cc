@@ -36,10 +36,10 @@ class Identity : public Reshaping {
   Shape shape(const Context& context) const override { return context.input(0).shape(); }
 };
 
-// At inference: the input, and a mask that keeps everything.
+// At inference: the input, and a mask that keeps everything (which opsets below 12 write as 0).
 class Dropout : public Identity {
  public:
-  using Identity::Identity;
+  explicit Dropout(const NodeInfo& info) : Identity(info), kept_(info.opset >= 12) {}
 
   void forward(Context& context) override {
     if (context.has(2))
@@ -48,8 +48,11 @@ class Dropout : public Identity {
     Identity::forward(context);
     if (!context.wanted(1)) return;
     Tensor& mask = context.output(1, BW_BOOL, context.input(0).shape());
-    std::fill(mask.data<bool>(), mask.data<bool>() + mask.count(), true);
+    std::fill(mask.data<bool>(), mask.data<bool>() + mask.count(), kept_);
   }
+
+ private:
+  bool kept_;
 };
 
 class Flatten : public Reshaping {
@@ -158,7 +161,8 @@ std::vector<Row> reshape_rows() {
       {"", "Identity", 1, "linear", true, {}, make_plain<Identity>, R"([{"inputs": [[2,3]]}, {"inputs": [{"dims": [2], "dtype": "int64", "values": [3,4]}]}])"},
       {"", "Dropout", 7, "linear", true, {}, make_plain<Dropout>, R"([
         {"inputs": [[2,3]]},
-        {"inputs": [[2,3]], "attributes": {"ratio": 0.25}, "outputs": 2, "opset": 10}
+        {"inputs": [[2,3]], "attributes": {"ratio": 0.25}, "outputs": 2, "opset": 10},
+        {"inputs": [[2,3]], "outputs": 2}
       ])"},
       {"", "Flatten", 1, "linear", true, {}, make_plain<Flatten>, R"([
         {"inputs": [[2,3,4]]},
