@@ -1,8 +1,8 @@
-import { randomUUID } from "node:crypto";
-import { type FileHandle, open, realpath, rename, rm } from "node:fs/promises";
+import { open, realpath } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BitwrightError } from "../errors.js";
+import { chunkBytes, guardIo, replaceFiles } from "../io-node.js";
 import { cloneMessage } from "./clone.js";
 import { attachExternalData, externalLocations } from "./external-data.js";
 import {
@@ -96,7 +96,7 @@ async function beside(modelPath: string, location: string): Promise<string> {
   if (isAbsolute(location) || location.includes("\\") || location.includes("\0")) throw refused();
   const folder = resolve(dirname(modelPath));
   if (!isInside(folder, resolve(folder, location))) throw refused();
-  return guard(modelPath, async () => {
+  return guardIo(modelPath, async () => {
     const target = await realpath(join(folder, location));
     const allowed = [await realpath(folder), dirname(await realpath(modelPath))];
     if (!allowed.some((root) => isInside(root, target))) throw refused();
@@ -109,11 +109,8 @@ function isInside(folder: string, path: string): boolean {
   return way !== "" && way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
-// One read call is limited to 2 GiB.
-const chunkBytes = 1 << 30;
-
 async function readWhole(path: string): Promise<Uint8Array> {
-  return guard(path, async () => {
+  return guardIo(path, async () => {
     const file = await open(path, "r");
     try {
       const { size } = await file.stat();
@@ -129,47 +126,4 @@ async function readWhole(path: string): Promise<Uint8Array> {
       await file.close();
     }
   });
-}
-
-interface NewFile {
-  readonly path: string;
-  readonly chunks: readonly Uint8Array[];
-}
-
-/** Writes all files under other names in the same folder, and only when all are there gives them their names. */
-async function replaceFiles(files: readonly NewFile[]): Promise<void> {
-  const staged = files.map((file) => ({ ...file, temporary: `${file.path}.${randomUUID()}.tmp` }));
-  try {
-    for (const { path, temporary, chunks } of staged) await guard(path, () => writeChunks(temporary, chunks));
-    for (const { path, temporary } of staged) await guard(path, () => rename(temporary, path));
-  } finally {
-    for (const { temporary } of staged) await rm(temporary, { force: true });
-  }
-}
-
-async function writeChunks(path: string, chunks: readonly Uint8Array[]): Promise<void> {
-  const file = await open(path, "wx");
-  try {
-    for (const chunk of chunks) await writeChunk(file, chunk);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function writeChunk(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let offset = 0; offset < chunk.length; ) {
-    const { bytesWritten } = await file.write(chunk, offset, Math.min(chunkBytes, chunk.length - offset));
-    offset += bytesWritten;
-  }
-}
-
-async function guard<T>(path: string, action: () => Promise<T>): Promise<T> {
-  try {
-    return await action();
-  } catch (cause) {
-    if (cause instanceof BitwrightError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new BitwrightError("io", `the file could not be read or written: ${reason}`, { where: path, cause });
-  }
 }

@@ -1,0 +1,60 @@
+import { randomUUID } from "node:crypto";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { BitwrightError } from "./errors.js";
+
+/** A file to be written: its path and its bytes in order. */
+export interface NewFile {
+  readonly path: string;
+  readonly chunks: readonly Uint8Array[];
+}
+
+/** One read or write call is limited to 2 GiB. */
+export const chunkBytes = 1 << 30;
+
+/**
+ * Writes all files under other names in the same folders, and only when all are whole gives them their names: at any moment a
+ * path holds its old file or the new one.
+ * @throws BitwrightError `io`.
+ */
+export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
+  const staged = files.map((file) => ({ ...file, temporary: `${file.path}.${randomUUID()}.tmp` }));
+  try {
+    for (const { path, temporary, chunks } of staged) await guardIo(path, () => writeChunks(temporary, chunks));
+    for (const { path, temporary } of staged) await guardIo(path, () => rename(temporary, path));
+  } finally {
+    for (const { temporary } of staged) await rm(temporary, { force: true });
+  }
+}
+
+/** Writes a text file as {@link replaceFiles} does. */
+export function replaceTextFile(path: string, text: string): Promise<void> {
+  return replaceFiles([{ path, chunks: [new TextEncoder().encode(text)] }]);
+}
+
+/** Runs something that touches the file at `path`; its failures become BitwrightErrors `io` that say where. */
+export async function guardIo<T>(path: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    if (cause instanceof BitwrightError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BitwrightError("io", `the file could not be read or written: ${reason}`, { where: path, cause });
+  }
+}
+
+async function writeChunks(path: string, chunks: readonly Uint8Array[]): Promise<void> {
+  const file = await open(path, "wx");
+  try {
+    for (const chunk of chunks) await writeChunk(file, chunk);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeChunk(file: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < chunk.length; ) {
+    const { bytesWritten } = await file.write(chunk, offset, Math.min(chunkBytes, chunk.length - offset));
+    offset += bytesWritten;
+  }
+}
