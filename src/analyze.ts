@@ -1,7 +1,10 @@
 import type { AnalysedSite, Analysis, Binding } from "./analysis.js";
+import { BitwrightError } from "./errors.js";
 import { calibrate } from "./calibrate/calibrate.js";
 import { Evaluator } from "./evaluate/evaluator.js";
 import type { Range } from "./export/layout.js";
+import type { Dataset } from "./data/dataset.js";
+import type { Options } from "./options.js";
 import type { Control } from "./progress.js";
 import type { SiteScores } from "./sensitivity/criterion.js";
 import { type CriterionName, criteria } from "./sensitivity/index.js";
@@ -19,11 +22,12 @@ export interface AnalyzeOptions extends Control {
 }
 
 /**
- * Calibrates the activations on the calibration split and scores every site by the criteria asked for, on the first samples of the search split.
+ * Calibrates the activations on the calibration split and scores every site by the criteria asked for, on the samples that the options name.
  */
 export async function analyze(workspace: Workspace, options: AnalyzeOptions): Promise<Analysis> {
   const { dataset, engine, target, model, options: run } = workspace;
   const { onProgress, signal, binding, known, onPart } = options;
+  if (known !== undefined && options.criteria.every((name) => known.criteria[name] !== undefined)) return known;
   const tensors = target.observedTensors(model);
   const ranges =
     known === undefined
@@ -35,7 +39,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
         })
       : new Map<string, Range>(Object.entries(known.ranges).map(([name, [min, max]]) => [name, { min, max }]));
 
-  const samples = dataset.splits.search.slice(0, run.samples);
+  const samples = sensitivitySamples(dataset, run);
   const evaluator = await Evaluator.create(engine, workspace.simulator, dataset, samples, {
     batchSize: run.batchSize,
     divergence: workspace.divergence,
@@ -73,6 +77,20 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     await onPart?.(analysis);
   }
   return analysis;
+}
+
+/** Indices of the samples that sensitivities are measured on. */
+function sensitivitySamples({ splits, size }: Dataset, { samples }: Pick<Options, "samples">): Uint32Array {
+  if (typeof samples === "number") return splits.search.slice(0, samples);
+  const { first, end } = samples;
+  if (end > size) {
+    throw new BitwrightError("invalid-option", "the data set has not so many samples", {
+      where: "samples",
+      expected: `a range inside 0:${size}`,
+      received: `${first}:${end}`,
+    });
+  }
+  return Uint32Array.from({ length: end - first }, (_, i) => first + i);
 }
 
 /** Shapes of tensors for one sample, from a run. */

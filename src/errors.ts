@@ -46,6 +46,8 @@ export interface ErrorDetails {
 /** The only class of error that bitwright throws on purpose. */
 export class BitwrightError extends Error {
   readonly code: ErrorCode;
+  /** What was wrong, without the details that `message` adds. */
+  readonly summary: string;
   readonly expected: string | undefined;
   readonly received: string | undefined;
   readonly where: string | undefined;
@@ -55,6 +57,7 @@ export class BitwrightError extends Error {
     super(compose(summary, details), details.cause === undefined ? undefined : { cause: details.cause });
     this.name = "BitwrightError";
     this.code = code;
+    this.summary = summary;
     this.expected = details.expected;
     this.received = details.received;
     this.where = details.where;

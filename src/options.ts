@@ -21,8 +21,8 @@ export interface RunOptions {
   readonly calibration?: RangeMethodName;
   /** Loss that sensitivities predict; by default KL to the float model, or squared error where outputs are no classes. */
   readonly loss?: LossName;
-  /** Samples of the search split that sensitivities are measured on. Default 64. */
-  readonly samples?: number;
+  /** Samples that sensitivities are measured on: so many of the search split, or the data set's own from `first` to before `end`. Default 64. */
+  readonly samples?: number | SampleRange;
   /** Most Hessian probes a sample. Default 16. */
   readonly probes?: number;
   /** Samples that run at once. Default 8. */
@@ -31,6 +31,13 @@ export interface RunOptions {
   readonly seed?: number;
   /** Threads of the engine; results do not depend on it. Default 2. */
   readonly threads?: number;
+}
+
+/** Samples of a data set by their indices, whatever split they are in. */
+export interface SampleRange {
+  readonly first: number;
+  /** One behind the last. */
+  readonly end: number;
 }
 
 /** What the result has to meet. */
@@ -50,7 +57,7 @@ export function resolveOptions(options: RunOptions): Options {
     formats: (options.formats ?? (["int8", "int4"] as const)).map((format) => choice("formats", format, formats)),
     calibration: choice("calibration", options.calibration ?? "mse", rangeMethods),
     ...(options.loss !== undefined && { loss: choice("loss", options.loss, { kl: 0, "cross-entropy": 0, mse: 0 }) }),
-    samples: whole("samples", options.samples ?? 64, 1),
+    samples: sampleChoice(options.samples ?? 64),
     probes: whole("probes", options.probes ?? 16, 1),
     batchSize: whole("batchSize", options.batchSize ?? 8, 1),
     seed: whole("seed", options.seed ?? 0, 0),
@@ -65,6 +72,12 @@ function choice<Name extends string>(where: string, value: Name, known: Readonly
     expected: Object.keys(known).join(", "),
     received: JSON.stringify(value),
   });
+}
+
+function sampleChoice(samples: number | SampleRange): number | SampleRange {
+  if (typeof samples === "number") return whole("samples", samples, 1);
+  const first = whole("samples", samples.first, 0);
+  return { first, end: whole("samples", samples.end, first + 1) };
 }
 
 function whole(where: string, value: number, least: number): number {

@@ -19,6 +19,8 @@ export interface Plan {
   };
   /** What the exported file did in onnxruntime on the verify split; null when that was not run. */
   readonly verified: Verified | null;
+  /** Why it was not run; null when it was. */
+  readonly unverified: string | null;
   readonly search: {
     readonly evaluations: number;
     readonly stopped: string;

@@ -7,6 +7,7 @@ import type { Backend } from "./backend/backend.js";
 import { loadBackend } from "./backend/load-node.js";
 import { bindingOf } from "./binding-node.js";
 import type { Dataset } from "./data/dataset.js";
+import { BitwrightError } from "./errors.js";
 import { openDataset } from "./data/open-node.js";
 import { exportModel } from "./export/qdq.js";
 import { externalLocations } from "./onnx/external-data.js";
@@ -70,7 +71,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   const written = await writeVerified(workspace, outcome, path, options);
   const plan = await planOf(workspace, outcome, written, path, options);
   await writeModelFile(written.exported, output);
-  return { plan, analysis, feasible: outcome.result.verdict.feasible && (written.verified?.withinBand ?? true) };
+  return { plan, analysis, feasible: outcome.result.verdict.feasible && (plan.verified?.withinBand ?? true) };
 }
 
 /** The configuration that was decided on, as a file that was verified. */
@@ -78,10 +79,14 @@ interface Written {
   readonly assignment: Assignment;
   readonly exported: OnnxModel;
   readonly bytes: number;
-  /** undefined when the work was aborted before. */
-  readonly verified: Verification | undefined;
+  /** What verification found, or why there was none. */
+  readonly verified: Verification | Unverified;
   /** Lowerings taken back because an earlier file failed. */
   readonly undone: number;
+}
+
+interface Unverified {
+  readonly unverified: string;
 }
 
 /** Exports the found configuration and verifies the file; takes back 1, 2, 4, ... lowerings from the end while it fails. */
@@ -103,13 +108,29 @@ async function writeVerified(
       const candidate = join(folder, `${undone}.onnx`);
       await writeModelFile(exported, candidate);
       const bytes = await fileBytes(candidate);
-      const verified = signal?.aborted ? undefined : await verifier.verify(model, plan, candidate, { onProgress, signal });
-      if (verified === undefined || verified.withinBand || undone === lowered.length) {
+      const verified = await verifyIfPossible(() => verifier.verify(model, plan, candidate, { onProgress, signal }), signal);
+      if ("unverified" in verified || verified.withinBand || undone === lowered.length) {
         return { assignment, exported, bytes, verified, undone };
       }
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** A user who stops the work, or has no onnxruntime-node, gets the file that the engine's own evaluation stands for. */
+async function verifyIfPossible(
+  verify: () => Promise<Verification>,
+  signal: AbortSignal | undefined,
+): Promise<Verification | Unverified> {
+  try {
+    return await verify();
+  } catch (error) {
+    if (signal?.aborted) return { unverified: "the work was stopped before" };
+    if (error instanceof BitwrightError && error.code === "runtime-missing") {
+      return { unverified: `${error.summary}. ${error.remedy}` };
+    }
+    throw error;
   }
 }
 
@@ -124,6 +145,7 @@ async function planOf(
   const chosen = choices(assignment);
   const group = new Map(groups.flatMap((g, i) => g.layers.map((node) => [node, i] as const)));
   const { name: metric } = dataset.metric;
+  const known = "unverified" in verified ? null : verified;
   return {
     version: 1,
     target: options.target,
@@ -141,10 +163,11 @@ async function planOf(
         why: explain(groups[at]!, assignment[at]!),
       };
     }),
-    before: { metric, value: verified?.float ?? null, bytes: await fileBytes(path), latencyMs: verified?.latencyMs.float ?? null },
-    after: { metric, value: verified?.quantized ?? null, bytes, latencyMs: verified?.latencyMs.quantized ?? null },
+    before: { metric, value: known?.float ?? null, bytes: await fileBytes(path), latencyMs: known?.latencyMs.float ?? null },
+    after: { metric, value: known?.quantized ?? null, bytes, latencyMs: known?.latencyMs.quantized ?? null },
     predicted: { loss: groups.reduce((sum, { choices }, g) => sum + choices[assignment[g]!]!.cost, 0) },
-    verified: verified === undefined ? null : verifiedPart(verified, undone),
+    verified: known === null ? null : verifiedPart(known, undone),
+    unverified: "unverified" in verified ? verified.unverified : null,
     search: {
       evaluations: result.steps.length,
       stopped: result.stopped,
