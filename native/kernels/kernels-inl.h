@@ -13,6 +13,7 @@
 
 #include "kernels/copy-inl.h"
 #include "kernels/map-inl.h"
+#include "kernels/signs-inl.h"
 // quantize-inl.h builds on map, reduce-inl.h on quantize's lane sums.
 #include "kernels/quantize-inl.h"
 #include "kernels/reduce-inl.h"
@@ -35,6 +36,7 @@ constexpr KernelTable make_table(const char* flavour) {
           fake_quantize,
           fake_quantize_each,
           quantize,
+          quantize_each,
           error_sums,
           min_max,
           histogram,
@@ -45,7 +47,8 @@ constexpr KernelTable make_table(const char* flavour) {
           multiply_add,
           scale_shift,
           clip,
-          clip_mask};
+          clip_mask,
+          signs};
 }
 
 constexpr KernelTable fast = make_table<true>("fast");

@@ -63,6 +63,9 @@ struct KernelTable {
                              float* y);
   // codes[i] = clamp(round_half_even(x[i] / scale) + zero_point, qmin, qmax).
   void (*quantize)(const float* x, int64_t count, Grid grid, int32_t* codes);
+  // The same with a scale and a zero point of its own for every element.
+  void (*quantize_each)(const float* x, int64_t count, const float* scales, const int32_t* zero_points, int32_t qmin, int32_t qmax,
+                        int32_t* codes);
   // sums[g] += sum over i of (grids[g](x[i]) - x[i])^2 * (weights ? weights[i] : 1), for all grids in one pass over x.
   void (*error_sums)(const float* x, const float* weights, int64_t count, const Grid* grids, int64_t grid_count, double* sums);
 
@@ -82,6 +85,8 @@ struct KernelTable {
   void (*clip)(const float* x, float low, float high, int64_t count, float* y);  // y = min(max(x, low), high)
   // y = (or += when accumulate) low < x && x < high ? g : 0.
   void (*clip_mask)(const float* x, float low, float high, const float* g, int64_t count, bool accumulate, float* y);
+  // y[i] = -1 where bit i % 64 of bits[i / 64] is set, +1 elsewhere.
+  void (*signs)(const uint64_t* bits, int64_t count, float* y);
 };
 
 // The tables that this build holds and this machine can run, best first; every target appears in both flavours.

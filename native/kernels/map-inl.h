@@ -1,7 +1,7 @@
 // Elementwise kernels. Included once per target by kernels-inl.h.
 
-template <class Op, class... Inputs>
-BW_INLINE void map(int64_t count, float* y, Op op, const Inputs*... x) {
+template <class Output, class Op, class... Inputs>
+BW_INLINE void map(int64_t count, Output* y, Op op, const Inputs*... x) {
   int64_t i = 0;
   for (; i + kWidth <= count; i += kWidth) store(y + i, op(load(x + i)...));
   if (i < count) store_tail(y + i, op(load_tail(x + i, count - i)...), count - i);
@@ -41,12 +41,12 @@ struct ClipMaskAdd {
 
 static void add(const float* a, const float* b, int64_t count, float* y) { map(count, y, Add{}, a, b); }
 
-static void add_to(const float* x, int64_t count, float* y) { map<Add, float, float>(count, y, Add{}, y, x); }
+static void add_to(const float* x, int64_t count, float* y) { map<float, Add, float, float>(count, y, Add{}, y, x); }
 
 static void multiply(const float* a, const float* b, int64_t count, float* y) { map(count, y, Multiply{}, a, b); }
 
 static void multiply_add(const float* a, const float* b, int64_t count, float* y) {
-  map<MultiplyAdd, float, float, float>(count, y, MultiplyAdd{}, a, b, y);
+  map<float, MultiplyAdd, float, float, float>(count, y, MultiplyAdd{}, a, b, y);
 }
 
 static void scale_shift(const float* x, float scale, float shift, int64_t count, float* y) {
@@ -57,7 +57,7 @@ static void clip(const float* x, float low, float high, int64_t count, float* y)
 
 static void clip_mask(const float* x, float low, float high, const float* g, int64_t count, bool accumulate, float* y) {
   if (accumulate) {
-    map<ClipMaskAdd, float, float, float>(count, y, ClipMaskAdd{{low, high}}, x, g, y);
+    map<float, ClipMaskAdd, float, float, float>(count, y, ClipMaskAdd{{low, high}}, x, g, y);
   } else {
     map(count, y, ClipMask{low, high}, x, g);
   }

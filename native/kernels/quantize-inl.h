@@ -16,12 +16,13 @@ struct Steps {
 
 static void fake_quantize(const float* x, int64_t count, Grid grid, float* y) { map(count, y, Steps(grid), x); }
 
+// Steps with a scale and a zero point of its own for every element.
 struct StepsEach {
   int32_t qmin, qmax;
-  BW_INLINE_MEMBER F32 operator()(F32 x, F32 scale, I32 zero_point) const {
-    const F32 low = to_floats(qmin - zero_point), high = to_floats(qmax - zero_point);
-    return round_half_even(smaller(larger(x / scale, low), high)) * scale;
+  BW_INLINE_MEMBER F32 count(F32 x, F32 scale, I32 zero_point) const {
+    return round_half_even(smaller(larger(x / scale, to_floats(qmin - zero_point)), to_floats(qmax - zero_point)));
   }
+  BW_INLINE_MEMBER F32 operator()(F32 x, F32 scale, I32 zero_point) const { return count(x, scale, zero_point) * scale; }
 };
 
 static void fake_quantize_each(const float* x, int64_t count, const float* scales, const int32_t* zero_points, int32_t qmin,
@@ -29,13 +30,22 @@ static void fake_quantize_each(const float* x, int64_t count, const float* scale
   map(count, y, StepsEach{qmin, qmax}, x, scales, zero_points);
 }
 
-static void quantize(const float* x, int64_t count, Grid grid, int32_t* codes) {
-  const Steps steps(grid);
-  int64_t i = 0;
-  for (; i + kWidth <= count; i += kWidth) store(codes + i, to_integers(steps.count(load(x + i))) + grid.zero_point);
-  if (i < count) {
-    store_tail(codes + i, to_integers(steps.count(load_tail(x + i, count - i))) + grid.zero_point, count - i);
-  }
+struct CodeOf {
+  Steps steps;
+  int32_t zero_point;
+  BW_INLINE_MEMBER I32 operator()(F32 x) const { return to_integers(steps.count(x)) + zero_point; }
+};
+
+static void quantize(const float* x, int64_t count, Grid grid, int32_t* codes) { map(count, codes, CodeOf{Steps(grid), grid.zero_point}, x); }
+
+struct CodeOfEach {
+  StepsEach steps;
+  BW_INLINE_MEMBER I32 operator()(F32 x, F32 scale, I32 zero_point) const { return to_integers(steps.count(x, scale, zero_point)) + zero_point; }
+};
+
+static void quantize_each(const float* x, int64_t count, const float* scales, const int32_t* zero_points, int32_t qmin, int32_t qmax,
+                          int32_t* codes) {
+  map(count, codes, CodeOfEach{{qmin, qmax}}, x, scales, zero_points);
 }
 
 // Lanes [v * kWidth, (v + 1) * kWidth) of a sum in double.
@@ -79,7 +89,7 @@ BW_INLINE void add_errors(const Steps& steps, const float* x, const float* weigh
 template <bool kWeighted>
 BW_INLINE void error_sums_of(const float* x, const float* weights, int64_t count, const Grid* grids, int64_t grid_count,
                              double* sums) {
-  constexpr int64_t kBlock = 512, kGrids = 32;
+  constexpr int64_t kBlock = 512, kGrids = 64;
   const int64_t whole = count / kLanes * kLanes;
   // The last few elements, padded with zeros of weight zero: a grid without zero in its range errs on them.
   float tail[kLanes] = {}, tail_weights[kLanes] = {};

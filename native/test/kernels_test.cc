@@ -123,6 +123,11 @@ void test_quantize() {
         bool ok = codes[count] == 777;
         for (int64_t i = 0; i < count; ++i) ok = ok && codes[i] == code_of(x[i], grid);
         check(ok, "quantize %s %s count %d", table->target, table->flavour, int(count));
+        codes.assign(count + 1, 777);
+        table->quantize_each(x, count, scales.data(), zero_points.data(), grid.qmin, grid.qmax, codes.data());
+        ok = codes[count] == 777;
+        for (int64_t i = 0; i < count; ++i) ok = ok && codes[i] == code_of(x[i], {scales[i], zero_points[i], grid.qmin, grid.qmax});
+        check(ok, "quantize_each %s %s count %d", table->target, table->flavour, int(count));
       }
     }
   }
@@ -245,6 +250,18 @@ void test_elementwise() {
   }
 }
 
+void test_signs() {
+  Random random(5);
+  for (int64_t count : sizes()) {
+    std::vector<uint64_t> bits(count / 64 + 1);
+    for (uint64_t& word : bits) word = random.next();
+    for (const KernelTable* table : tables()) {
+      check_map("signs", *table, count, 0, [&](float* y) { table->signs(bits.data(), count, y); },
+                [&](int64_t i) { return bits[i / 64] >> (i % 64) & 1 ? -1.0f : 1.0f; });
+    }
+  }
+}
+
 void test_dispatch() {
   const std::vector<const KernelTable*> all = tables();
   check(find_kernels(nullptr, nullptr) == all[0] && find_kernels("", "") == all[0], "the default is the first table");
@@ -265,5 +282,6 @@ int main() {
   test_error_sums();
   test_reductions();
   test_elementwise();
+  test_signs();
   return finish();
 }
