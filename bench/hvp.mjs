@@ -32,7 +32,8 @@ const engine = await EngineModel.create(backend, model, { threads: Number(args.t
 const layers = targets["ort-cpu"].layers(model);
 const probes = Number(args.probes);
 const batch = Number(args.batch);
-const [{ feeds }] = await Array.fromAsync(dataset.batches(dataset.splits.search.slice(0, batch), batch));
+const batches = dataset.batches(dataset.splits.search.slice(0, batch), batch)[Symbol.asyncIterator]();
+const { feeds } = (await batches.next()).value;
 
 const weights = [...new Set(layers.map(({ weight }) => engine.value(weight.initializer)))];
 const edges = layers.map(({ node, input }) => ({ node: engine.node(node), port: input.port }));

@@ -170,32 +170,33 @@ WeightProbe Graph::weight_probe(int value, double* forms) {
       return;
     }
     const uint64_t sample = probe.per_sample ? request_.first_sample + static_cast<uint64_t>(i % copies) : kEverySample;
-    SignStream(request_.seed, static_cast<uint64_t>(site.index), sample, static_cast<uint64_t>(p)).fill(to + i * count, count);
+    SignStream(request_.seed, static_cast<uint64_t>(site.index), sample, static_cast<uint64_t>(p))
+        .each_piece<T>(linear_.kernels, count, [&](const T* signs, int64_t begin, int64_t size) {
+          std::memcpy(to + i * count + begin, signs, size * sizeof(T));
+        });
   });
   return probe;
 }
 
-template <class T>
-Tensor Graph::edge_direction(const Site& site) {
+// Calls body(set and sample, direction, offset in the tensor of all sets, count) for pieces of the directions of an edge, one sample after
+// the other in each; samples run in parallel.
+template <class T, class Body>
+void Graph::each_edge_piece(const Site& site, const Body& body) {
   const Tensor& like = values_[nodes_[site.node].source.inputs[site.port]].primal;
   if (like.count() % samples_ != 0) throw EngineError(BW_UNSUPPORTED, "has an input that does not divide into samples", nodes_[site.node].source.name);
   const int64_t count = like.count(), each = count / samples_;
-  Tensor directions(buffers_, DTypeOf<T>::value, with_leading(request_.probes, like.shape()));
-  T* to = directions.data<T>();
+  for (const std::optional<Tensor>& given : site.directions)
+    if (given.has_value() && *given && given->count() != count) invalid_argument("an explicit direction was given for another batch size");
   threads_.parallel_for(request_.probes * samples_, [&](int64_t i) {
     const int64_t p = i / samples_, n = i % samples_;
-    T* part = to + p * count + n * each;
     const std::optional<Tensor>& given = site.directions[p];
-    if (!given.has_value())
-      SignStream(request_.seed, static_cast<uint64_t>(site.index), request_.first_sample + static_cast<uint64_t>(n), static_cast<uint64_t>(p)).fill(part, each);
-    else if (!*given)
-      std::fill(part, part + each, T(0));
-    else if (given->count() == count)
-      std::copy(given->template data<T>() + n * each, given->template data<T>() + (n + 1) * each, part);
-    else
-      invalid_argument("an explicit direction was given for another batch size");
+    if (given.has_value()) {
+      if (*given) body(i, given->template data<T>() + n * each, i * each, each);
+      return;
+    }
+    SignStream(request_.seed, static_cast<uint64_t>(site.index), request_.first_sample + static_cast<uint64_t>(n), static_cast<uint64_t>(p))
+        .each_piece<T>(linear_.kernels, each, [&](const T* signs, int64_t begin, int64_t size) { body(i, signs, i * each + begin, size); });
   });
-  return directions;
 }
 
 // ---- Tangents ---------------------------------------------------------------------------------------------------------
@@ -214,8 +215,23 @@ void Graph::add_tangents(Context& context, int index, double* forms) {
       context.in_tangent[i] = carried;
       continue;
     }
-    Tensor sum = edge_direction<T>(*site);
-    if (carried) add_to(linear_, carried.data<T>(), carried.count(), sum.data<T>());
+    const Tensor& like = values_[node.inputs[i]].primal;
+    Tensor sum(buffers_, DTypeOf<T>::value, with_leading(request_.probes, like.shape()));
+    T* to = sum.data<T>();
+    const T* from = carried ? carried.data<T>() : nullptr;
+    const bool fused = !site->any_given();  // directions given as zero are skipped, so theirs needs a start
+    if (!fused && from)
+      copy(linear_, from, sum.count(), to);
+    else if (!fused)
+      fill(linear_, T(0), sum.count(), to);
+    each_edge_piece<T>(*site, [&](int64_t, const T* direction, int64_t at, int64_t count) {
+      if (!fused)
+        add_to(linear_, direction, count, to + at);
+      else if (from)
+        add(linear_, direction, from + at, count, to + at);
+      else
+        std::memcpy(to + at, direction, count * sizeof(T));
+    });
     context.in_tangent[i] = sum;
   }
   context.weight_probe_of = [this, &node, forms](int port) {
@@ -281,12 +297,9 @@ void Graph::collect(Context& context, const Sweep& sweep, int index) {
     }
     if (const Site* site = edge_site(index, static_cast<int>(i)); site != nullptr && sweep.forms != nullptr) {
       // v . (H v) of the edge: its own contribution to the tangent of the cotangent, before other readers' are added.
-      const Tensor directions = edge_direction<T>(*site);
-      const int64_t count = value.primal.count(), each = count / samples_, sites = static_cast<int64_t>(sites_.size());
-      const T* g = slot.tensor.template data<T>() + sweep.first * count;
-      threads_.parallel_for(request_.probes * samples_, [&](int64_t k) {
-        const int64_t at = (k / samples_) * count + (k % samples_) * each;
-        sweep.forms[k * sites + site->index] += dot(linear_, directions.template data<T>() + at, g + at, each);
+      const T* g = slot.tensor.template data<T>() + sweep.first * value.primal.count();
+      each_edge_piece<T>(*site, [&](int64_t set, const T* direction, int64_t at, int64_t count) {
+        sweep.forms[set * static_cast<int64_t>(sites_.size()) + site->index] += dot(linear_, direction, g + at, count);
       });
       if (!sweep.active[node.inputs[i]]) continue;
       if (value.adjoint) add_to(linear_, static_cast<const Tensor&>(value.adjoint).template data<T>(), value.adjoint.count(), context.template adjoint<T>(static_cast<int>(i)).data);

@@ -105,8 +105,8 @@ class Graph {
   double* form_of(double* forms, int site) const { return forms ? forms + site : nullptr; }
   template <class T>
   WeightProbe weight_probe(int value, double* forms);
-  template <class T>
-  Tensor edge_direction(const Site& site);
+  template <class T, class Body>
+  void each_edge_piece(const Site& site, const Body& body);
   template <class T>
   void add_tangents(Context& context, int node, double* forms);
   template <class T>

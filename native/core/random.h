@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/kernels.h"
+
 namespace bitwright {
 
 // A bijective mix of 64 bits (SplitMix64's finalizer, Steele, Lea and Flood 2014).
@@ -14,24 +16,34 @@ inline uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// Rademacher signs of one direction: sign(i) is bit i % 64 of a word that depends on the stream and i / 64.
+// Rademacher signs of one direction: sign i is bit i % 64 of a word that depends on the stream and i / 64.
 class SignStream {
  public:
   SignStream(uint64_t seed, uint64_t site, uint64_t sample, uint64_t probe) : key_(mix(mix(mix(mix(seed) ^ site) ^ sample) ^ probe)) {}
 
   uint64_t word(uint64_t index) const { return mix(key_ ^ (index * 0xd1342543de82ef95u)); }
 
-  // out[i] = +1 or -1 for the first `count` elements.
-  template <class T>
-  void fill(T* out, int64_t count) const {
-    for (int64_t i = 0; i < count; i += 64) {
-      uint64_t bits = word(static_cast<uint64_t>(i) / 64);
-      const int64_t n = count - i < 64 ? count - i : 64;
-      for (int64_t j = 0; j < n; ++j) out[i + j] = (bits >> j) & 1 ? T(-1) : T(1);
+  // Calls body(signs, begin, count) for consecutive pieces of the first `count` signs. The pieces stay in the nearest cache, so that
+  // a direction that is only added or multiplied never goes to memory.
+  template <class T, class Body>
+  void each_piece(const KernelTable& kernels, int64_t count, const Body& body) const {
+    constexpr int64_t kPiece = 2048;
+    uint64_t words[kPiece / 64];
+    T piece[kPiece];
+    for (int64_t begin = 0; begin < count; begin += kPiece) {
+      const int64_t size = count - begin < kPiece ? count - begin : kPiece;
+      for (int64_t i = 0; i < (size + 63) / 64; ++i) words[i] = word(static_cast<uint64_t>(begin / 64 + i));
+      expand(kernels, words, size, piece);
+      body(static_cast<const T*>(piece), begin, size);
     }
   }
 
  private:
+  static void expand(const KernelTable& kernels, const uint64_t* words, int64_t count, float* y) { kernels.signs(words, count, y); }
+  static void expand(const KernelTable&, const uint64_t* words, int64_t count, double* y) {
+    for (int64_t i = 0; i < count; ++i) y[i] = (words[i / 64] >> (i % 64)) & 1 ? -1.0 : 1.0;
+  }
+
   uint64_t key_;
 };
 
