@@ -11,7 +11,7 @@ function vitest(text) {
 }
 
 function ctest(text) {
-  const [tests, failures] = ["tests", "failures"].map((name) => Number(text.match(` ${name}="(\\d+)"`)[1]));
+  const [tests, failures] = ["tests", "failures"].map((name) => Number(text.match(`\\s${name}="(\\d+)"`)[1]));
   return [tests - failures, failures];
 }
 

@@ -11,6 +11,16 @@ export function checkArray(x: Float32Array, dims: readonly number[], weights?: F
   if (weights?.length && weights.length !== count) throw misfit("weights", dims, count, weights.length);
 }
 
+/** Refuses values that no range covers. */
+export function checkFinite(x: Float32Array): void {
+  const index = x.findIndex((value) => !Number.isFinite(value));
+  if (index === -1) return;
+  throw new BitwrightError("invalid-data", "A range cannot be chosen for a value that is not finite", {
+    where: `x[${index}]`,
+    received: `${x[index]}`,
+  });
+}
+
 function misfit(where: string, dims: readonly number[], count: number, length: number): BitwrightError {
   return new BitwrightError("invalid-data", "The array does not fit the shape", {
     where,

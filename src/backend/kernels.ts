@@ -11,7 +11,7 @@ import { BitwrightError } from "../errors.js";
 import type { Quantizer } from "../quantizer.js";
 import { arrayView } from "./array-view.js";
 import type { Backend } from "./backend.js";
-import { checkArray, checkQuantizer, checkShare, checkSpec } from "./check-kernels.js";
+import { checkArray, checkFinite, checkQuantizer, checkShare, checkSpec } from "./check-kernels.js";
 import type { QuantizerSpec, RangeMethod } from "./quantizer-spec.js";
 
 const methodCodes: Record<RangeMethod["kind"], number> = { minmax: 0, percentile: 1, mse: 2 };
@@ -108,6 +108,7 @@ export async function searchScale(
   const weights = (method.kind === "mse" ? method.weights : undefined) ?? new Float32Array(0);
   const share = method.kind === "percentile" ? checkShare(method.share) : 1;
   checkArray(x, dims, weights);
+  checkFinite(x);
   const { extents, groups } = arrayView(dims, granularity);
   const scales = new Float32Array(groups);
   const zeroPoints = new Int32Array(groups);
