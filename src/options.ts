@@ -4,32 +4,31 @@ import { BitwrightError } from "./errors.js";
 import { type TargetName, targets } from "./export/targets/index.js";
 import { type Format, formats } from "./formats.js";
 import { type SearchName, searches } from "./search/index.js";
-import type { LossName } from "./sensitivity/criterion.js";
+import { type LossName, lossNames } from "./sensitivity/criterion.js";
 import { type CriterionName, criteria } from "./sensitivity/index.js";
 
-/** Choices of a run that its results depend on. All have defaults. */
+/** Choices of a run that its results depend on; {@link defaults} stand for what is not given. */
 export interface RunOptions {
-  /** Engine that the file is for. Default `ort-cpu`. */
+  /** Engine that the file is for. */
   readonly target?: TargetName;
-  /** Criterion that ranks layers. Default `direct`. */
+  /** Criterion that ranks layers. */
   readonly method?: CriterionName;
-  /** Default `bisection`. */
   readonly search?: SearchName;
-  /** Formats that layers may take besides float. Default int8 and int4. */
+  /** Formats that layers may take besides float. */
   readonly formats?: readonly Format[];
-  /** How ranges of activations are chosen. Default `mse`. */
+  /** How ranges of activations are chosen. */
   readonly calibration?: RangeMethodName;
   /** Loss that sensitivities predict; by default KL to the float model, or squared error where outputs are no classes. */
   readonly loss?: LossName;
-  /** Samples that sensitivities are measured on: so many of the search split, or the data set's own from `first` to before `end`. Default 64. */
+  /** Samples that sensitivities are measured on: so many of the search split, or any of the data set. */
   readonly samples?: number | SampleRange;
-  /** Most Hessian probes a sample. Default 16. */
+  /** Most Hessian probes a sample. */
   readonly probes?: number;
-  /** Samples that run at once. Default 8. */
+  /** Samples that run at once. */
   readonly batchSize?: number;
-  /** Seed of everything random. Default 0. */
+  /** Seed of everything random. */
   readonly seed?: number;
-  /** Threads of the engine; results do not depend on it. Default 2. */
+  /** Threads of the engine; results do not depend on it. */
   readonly threads?: number;
 }
 
@@ -45,31 +44,49 @@ export type Limits = Band;
 
 export type Options = Required<Omit<RunOptions, "loss">> & Pick<RunOptions, "loss">;
 
+/** What is taken for options that are not given. */
+export const defaults = {
+  target: "ort-cpu",
+  method: "direct",
+  search: "bisection",
+  formats: ["int8", "int4"],
+  calibration: "mse",
+  samples: 64,
+  probes: 16,
+  batchSize: 8,
+  seed: 0,
+  threads: 2,
+} as const satisfies RunOptions;
+
 /**
  * Checks options and fills in defaults.
  * @throws BitwrightError `invalid-option`.
  */
 export function resolveOptions(options: RunOptions): Options {
   return Object.freeze({
-    target: choice("target", options.target ?? "ort-cpu", targets),
-    method: choice("method", options.method ?? "direct", criteria),
-    search: choice("search", options.search ?? "bisection", searches),
-    formats: (options.formats ?? (["int8", "int4"] as const)).map((format) => choice("formats", format, formats)),
-    calibration: choice("calibration", options.calibration ?? "mse", rangeMethods),
-    ...(options.loss !== undefined && { loss: choice("loss", options.loss, { kl: 0, "cross-entropy": 0, mse: 0 }) }),
-    samples: sampleChoice(options.samples ?? 64),
-    probes: whole("probes", options.probes ?? 16, 1),
-    batchSize: whole("batchSize", options.batchSize ?? 8, 1),
-    seed: whole("seed", options.seed ?? 0, 0),
-    threads: whole("threads", options.threads ?? 2, 1),
+    target: choice("target", options.target ?? defaults.target, keys(targets)),
+    method: choice("method", options.method ?? defaults.method, keys(criteria)),
+    search: choice("search", options.search ?? defaults.search, keys(searches)),
+    formats: (options.formats ?? defaults.formats).map((format) => choice("formats", format, keys(formats))),
+    calibration: choice("calibration", options.calibration ?? defaults.calibration, keys(rangeMethods)),
+    ...(options.loss !== undefined && { loss: choice("loss", options.loss, lossNames) }),
+    samples: sampleChoice(options.samples ?? defaults.samples),
+    probes: whole("probes", options.probes ?? defaults.probes, 1),
+    batchSize: whole("batchSize", options.batchSize ?? defaults.batchSize, 1),
+    seed: whole("seed", options.seed ?? defaults.seed, 0),
+    threads: whole("threads", options.threads ?? defaults.threads, 1),
   });
 }
 
-function choice<Name extends string>(where: string, value: Name, known: Readonly<Record<Name, unknown>>): Name {
-  if (Object.hasOwn(known, value)) return value;
+function keys<Name extends string>(registry: Readonly<Record<Name, unknown>>): readonly Name[] {
+  return Object.keys(registry) as Name[];
+}
+
+function choice<Name extends string>(where: string, value: Name, known: readonly Name[]): Name {
+  if (known.includes(value)) return value;
   throw new BitwrightError("invalid-option", "unknown choice", {
     where,
-    expected: Object.keys(known).join(", "),
+    expected: known.join(", "),
     received: JSON.stringify(value),
   });
 }

@@ -56,7 +56,9 @@ export interface SensitivityContext extends Control {
 }
 
 /** Loss whose rise is predicted; `kl` and `mse` compare with the float model's own outputs. */
-export type LossName = "kl" | "cross-entropy" | "mse";
+export type LossName = (typeof lossNames)[number];
+
+export const lossNames = ["kl", "cross-entropy", "mse"] as const;
 
 /** A measure of how much each site suffers from each format. */
 export interface Criterion {
