@@ -1,4 +1,5 @@
 import { BitwrightError, type ErrorDetails } from "../errors.js";
+import { minimumInputs } from "./arity.js";
 import type { GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto } from "./generated/onnx_pb.js";
 import { topologicalOrder } from "./order.js";
 import { checkTensor } from "./tensor-proto.js";
@@ -24,17 +25,23 @@ export function validateModel(proto: ModelProto): GraphProto {
   return proto.graph;
 }
 
-function checkOpsets(proto: ModelProto): ReadonlySet<string> {
-  const domains = new Set<string>();
+/** Operator domains in use and their versions; 0 for those that only the model's functions belong to. */
+type Opsets = ReadonlyMap<string, number>;
+
+function checkOpsets(proto: ModelProto): Opsets {
+  const domains = new Map<string, number>();
   for (const { domain, version } of proto.opsetImport) {
     const name = canonicalDomain(domain);
     if (domains.has(name)) throw invalid(`operator set "${name}" is imported twice`);
     if (version < 1n || version > 2n ** 31n) {
       throw invalid(`operator set "${name}" has no usable version`, { expected: "1 or more", received: `${version}` });
     }
-    domains.add(name);
+    domains.set(name, Number(version));
   }
-  for (const { domain } of proto.functions) domains.add(canonicalDomain(domain));
+  for (const { domain } of proto.functions) {
+    const name = canonicalDomain(domain);
+    if (!domains.has(name)) domains.set(name, 0);
+  }
   return domains;
 }
 
@@ -43,7 +50,7 @@ export function canonicalDomain(domain: string): string {
   return domain === "ai.onnx" ? "" : domain;
 }
 
-function checkGraph(graph: GraphProto, outer: ReadonlySet<string>, domains: ReadonlySet<string>, where: string): void {
+function checkGraph(graph: GraphProto, outer: ReadonlySet<string>, domains: Opsets, where: string): void {
   const defined = new Set<string>();
   const define = (name: string, what: string) => {
     if (name === "") throw invalid(`${what} has no name`, { where });
@@ -103,7 +110,7 @@ function checkGraph(graph: GraphProto, outer: ReadonlySet<string>, domains: Read
   }
 }
 
-function checkNode(node: NodeProto, domains: ReadonlySet<string>): void {
+function checkNode(node: NodeProto, domains: Opsets): void {
   const where = describeNode(node);
   if (node.opType === "") throw invalid("it has no operator type", { where });
   const domain = canonicalDomain(node.domain);
@@ -111,9 +118,10 @@ function checkNode(node: NodeProto, domains: ReadonlySet<string>): void {
     throw invalid(`it belongs to the operator domain "${domain}", which the model does not import`, {
       where,
       expected: "an opset_import entry for each domain in use",
-      received: [...domains].map((name) => JSON.stringify(name)).join(", ") || "none",
+      received: [...domains.keys()].map((name) => JSON.stringify(name)).join(", ") || "none",
     });
   }
+  if (domain === "") checkArity(node, domains.get(domain)!, where);
   const names = new Set<string>();
   for (const attribute of node.attribute) {
     if (attribute.name === "" || names.has(attribute.name)) {
@@ -123,6 +131,15 @@ function checkNode(node: NodeProto, domains: ReadonlySet<string>): void {
     if (attribute.t !== undefined) checkTensor(attribute.t, `attribute "${attribute.name}" of ${where}`);
     for (const tensor of attribute.tensors) checkTensor(tensor, `attribute "${attribute.name}" of ${where}`);
   }
+}
+
+function checkArity(node: NodeProto, opset: number, where: string): void {
+  if (node.output.length === 0) throw invalid("it has no output", { where });
+  const required = minimumInputs(node.opType, opset);
+  const omitted = node.input.indexOf("");
+  const leading = omitted < 0 ? node.input.length : omitted;
+  if (leading >= required) return;
+  throw invalid("it lacks an input", { where, expected: `${required} inputs at least`, received: `${leading}` });
 }
 
 function checkType(info: ValueInfoProto, where: string): void {

@@ -12,7 +12,6 @@ export interface ChannelAffine {
 /** What a BatchNormalization does in inference; undefined when its statistics are not constant or it trains. */
 export function batchNormalization(graph: Graph, node: NodeProto): ChannelAffine | undefined {
   if (intAttribute(node, "training_mode", 0) !== 0 || intAttribute(node, "spatial", 1) !== 1) return undefined;
-  if (node.output.slice(1).some((name) => graph.uses(name).length > 0 || graph.isOutput(name))) return undefined;
   const [scale, bias, mean, variance] = [1, 2, 3, 4].map((port) => floatConstant(graph, node, port));
   if (scale === undefined || bias === undefined || mean === undefined || variance === undefined) return undefined;
   if (new Set([scale.length, bias.length, mean.length, variance.length]).size !== 1) return undefined;

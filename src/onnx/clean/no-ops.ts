@@ -29,11 +29,7 @@ function isSameShape(from: readonly Dim[], to: readonly Dim[]): boolean {
 
 const rules: Readonly<Record<string, NoOpRule>> = {
   Identity: () => "copies its input",
-  Dropout: (node, context) => {
-    const { graph } = context;
-    if (node.output[1] !== undefined && node.output[1] !== "") {
-      if (graph.uses(node.output[1]).length > 0 || graph.isOutput(node.output[1])) return undefined;
-    }
+  Dropout: (node, { graph }) => {
     const training = node.input[2] ?? "";
     const off = training === "" || graph.constant(training)?.data[0] === 0;
     return off ? "does nothing in inference" : undefined;

@@ -36,7 +36,10 @@ export interface Pass {
   readonly run: (context: CleanContext) => Note[];
 }
 
-/** A pass that looks at every node of some of ONNX's own operators; each visit tells what it changed, if anything. */
+/**
+ * A pass that looks at every node of some of ONNX's own operators; each visit tells what it changed, if anything. Nodes that are
+ * read by more than their first output (masks, statistics, indices) are passed over.
+ */
 export function nodePass(
   name: string,
   opTypes: readonly string[],
@@ -48,6 +51,7 @@ export function nodePass(
       const notes: Note[] = [];
       for (const node of [...context.graph.nodes]) {
         if (!opTypes.includes(node.opType) || canonicalDomain(node.domain) !== "") continue;
+        if (!isPlain(node, context.graph)) continue;
         const result = visit(node, context);
         if (typeof result === "string") notes.push({ nodes: [node.name], explanation: result });
         else if (result !== undefined) notes.push(result);
@@ -55,6 +59,11 @@ export function nodePass(
       return notes;
     },
   };
+}
+
+function isPlain(node: NodeProto, graph: Graph): boolean {
+  const [first = "", ...others] = node.output;
+  return first !== "" && others.every((name) => graph.uses(name).length === 0 && !graph.isOutput(name));
 }
 
 /** A node of the graph with what is known of its inputs. */

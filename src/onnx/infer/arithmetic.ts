@@ -42,8 +42,7 @@ function combine(rule: Binary, dtype: DataType, a: Element, b: Element): Element
     const result = rule.integer?.(BigInt(a), BigInt(b));
     return result === undefined ? undefined : wrap(result, dtype);
   }
-  const result = rule.float?.(Number(a), Number(b));
-  return result === undefined ? undefined : roundTo(dtype, result);
+  return rule.float && isFloat(dtype) ? roundTo(dtype, rule.float(Number(a), Number(b))) : undefined;
 }
 
 /** An integer result as its type stores it, overflow included. */
@@ -57,31 +56,30 @@ function roundTo(dtype: DataType, value: number): number {
   return dtype === "float32" ? Math.fround(value) : value;
 }
 
+function isFloat(dtype: DataType): boolean {
+  return dtype === "float32" || dtype === "float64";
+}
+
 function isNumber(element: Element): element is number | bigint {
   return typeof element === "number" || typeof element === "bigint";
 }
 
-/** Every operand's elements as if it were broadcast to `dims`; undefined when one is not known at all. */
-function broadcastOperands(
-  op: Operands,
-  dims: readonly number[],
-): { dtype: DataType; data: ArrayLike<Element> }[] | undefined {
-  const contents = op.inputs.map((facts) => facts?.content);
-  if (!contents.every((content): content is Content => content !== undefined)) return undefined;
-  return contents.map(({ dtype, data, dims: from }) => ({
-    dtype,
-    data: data.length === elementCount(dims) ? data : readStrided(data, dims, broadcastStrides(from, dims)),
-  }));
+/** The elements of two operands as if they were broadcast to `dims`; undefined when one is not known or their types differ. */
+function operandPair(op: Operands, dims: readonly number[], ports: readonly [number, number] = [0, 1]) {
+  const [a, b] = ports.map((port) => op.inputs[port]?.content);
+  if (a === undefined || b === undefined || a.dtype !== b.dtype) return undefined;
+  const [left, right] = [broadcastTo(a, dims), broadcastTo(b, dims)];
+  return left === undefined || right === undefined ? undefined : { dtype: a.dtype, left, right };
+}
+
+function broadcastTo({ data, dims: from }: Content, dims: readonly number[]): ArrayLike<Element> | undefined {
+  return data.length === elementCount(dims) ? data : readStrided(data, dims, broadcastStrides(from, dims));
 }
 
 function binaryRule(rule: Binary): ContentRule {
   return (op, dims) => {
-    const operands = broadcastOperands(op, dims);
-    if (operands === undefined) return undefined;
-    const { dtype } = operands[0]!;
-    return operands
-      .map(({ data }) => data)
-      .reduce((left, right) => Array.from(left, (element, i) => combine(rule, dtype, element, right[i])));
+    const pair = operandPair(op, dims);
+    return pair && Array.from(pair.left, (a, i) => combine(rule, pair.dtype, a, pair.right[i]));
   };
 }
 
@@ -90,37 +88,30 @@ function compareRule(
   whenNamed?: (b: number) => Element,
 ): ContentRule {
   return (op, dims) => {
-    const operands = broadcastOperands(op, dims);
-    if (operands === undefined) return undefined;
-    const [left, right] = operands;
-    return Array.from(left!.data, (a, i): Element => {
-      const b = right!.data[i];
-      if (isNumber(a) && isNumber(b)) return holds(a, b) ? 1 : 0;
-      return typeof a === "string" && isNumber(b) ? whenNamed?.(Number(b)) : undefined;
-    });
+    const pair = operandPair(op, dims);
+    return (
+      pair &&
+      Array.from(pair.left, (a, i): Element => {
+        const b = pair.right[i];
+        if (isNumber(a) && isNumber(b)) return holds(a, b) ? 1 : 0;
+        return typeof a === "string" && isNumber(b) ? whenNamed?.(Number(b)) : undefined;
+      })
+    );
   };
 }
 
-function unaryRule(integer: (a: bigint) => bigint, float?: (a: number) => number): ContentRule {
+function unaryRule(rule: { integer?: (a: bigint) => bigint; float?: (a: number) => number }): ContentRule {
   return (op) => {
     const content = op.inputs[0]?.content;
     if (content === undefined) return undefined;
     const { dtype, data } = content;
     return Array.from(data, (a): Element => {
       if (!isNumber(a)) return undefined;
-      if (integerTypes[dtype] !== undefined) return wrap(integer(BigInt(a)), dtype);
-      return float === undefined ? undefined : roundTo(dtype, float(Number(a)));
+      if (integerTypes[dtype] !== undefined) return rule.integer && wrap(rule.integer(BigInt(a)), dtype);
+      return rule.float && isFloat(dtype) ? roundTo(dtype, rule.float(Number(a))) : undefined;
     });
   };
 }
-
-const floatOnly =
-  (float: (a: number) => number): ContentRule =>
-  (op) => {
-    const content = op.inputs[0]?.content;
-    if (content === undefined || (content.dtype !== "float32" && content.dtype !== "float64")) return undefined;
-    return Array.from(content.data, (a) => (isNumber(a) ? roundTo(content.dtype, float(Number(a))) : undefined));
-  };
 
 const cast: ContentRule = (op) => {
   const content = op.inputs[0]?.content;
@@ -148,12 +139,14 @@ function castElement(element: Element, to: DataType): Element {
 }
 
 const where: ContentRule = (op, dims) => {
-  const operands = broadcastOperands(op, dims);
-  if (operands === undefined) return undefined;
-  const [condition, yes, no] = operands;
-  return Array.from(condition!.data, (chosen, i) => {
-    if (!isNumber(chosen)) return yes!.data[i] === no!.data[i] ? yes!.data[i] : undefined;
-    return Number(chosen) === 0 ? no!.data[i] : yes!.data[i];
+  const condition = op.inputs[0]?.content;
+  const chosen = condition && broadcastTo(condition, dims);
+  const pair = operandPair(op, dims, [1, 2]);
+  if (chosen === undefined || pair === undefined) return undefined;
+  return Array.from(chosen, (takesLeft, i) => {
+    const [a, b] = [pair.left[i], pair.right[i]];
+    if (!isNumber(takesLeft)) return a === b ? a : undefined;
+    return Number(takesLeft) === 0 ? b : a;
   });
 };
 
@@ -187,14 +180,11 @@ export const arithmetic: Readonly<Record<string, ContentRule>> = {
     const content = op.inputs[0]?.content;
     return content && Array.from(content.data, (a) => (isNumber(a) ? (Number(a) === 0 ? 1 : 0) : undefined));
   },
-  Neg: unaryRule(
-    (a) => -a,
-    (a) => -a,
-  ),
-  Abs: unaryRule((a) => (a < 0n ? -a : a), Math.abs),
-  Sqrt: floatOnly(Math.sqrt),
-  Floor: floatOnly(Math.floor),
-  Ceil: floatOnly(Math.ceil),
+  Neg: unaryRule({ integer: (a) => -a, float: (a) => -a }),
+  Abs: unaryRule({ integer: (a) => (a < 0n ? -a : a), float: Math.abs }),
+  Sqrt: unaryRule({ float: Math.sqrt }),
+  Floor: unaryRule({ float: Math.floor }),
+  Ceil: unaryRule({ float: Math.ceil }),
   Cast: cast,
   Where: where,
   ReduceProd: reduceProduct,

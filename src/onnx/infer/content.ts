@@ -38,14 +38,21 @@ export function stridesOf(dims: readonly number[]): number[] {
   return dims.map((_, axis) => elementCount(dims.slice(axis + 1)));
 }
 
-/** Elements read in C order of `dims` from a start, a distance per axis apart: slices, transposes and expansions alike. */
+/**
+ * Elements read in C order of `dims` from a start, a distance per axis apart: slices, transposes and expansions alike.
+ * Undefined when that leads out of the data, which only a node that makes no sense asks for.
+ */
 export function readStrided(
   data: ArrayLike<Element>,
   dims: readonly number[],
   strides: readonly number[],
   start = 0,
-): ArrayLike<Element> {
+): ArrayLike<Element> | undefined {
   const count = elementCount(dims);
+  const ends = dims.map((dim, axis) => strides[axis]! * (dim - 1));
+  const lowest = ends.reduce((sum, end) => sum + Math.min(end, 0), start);
+  const highest = ends.reduce((sum, end) => sum + Math.max(end, 0), start);
+  if (count > 0 && !(lowest >= 0 && highest < data.length)) return undefined;
   const result = roomFor(data, count);
   const index = dims.map(() => 0);
   let from = start;

@@ -112,6 +112,8 @@ const concat: ContentRule = (op, dims) => {
   const contents = op.inputs.map((facts) => facts?.content);
   const axis = normalizeAxis(intAttribute(op.node, "axis", 0), dims.length);
   if (axis === undefined || !contents.every((content) => content !== undefined)) return undefined;
+  if (contents.some(({ dtype, dims: part }) => dtype !== contents[0]!.dtype || part.length !== dims.length))
+    return undefined;
   const open = contents.find((content) => !ArrayBuffer.isView(content.data));
   const result = roomFor((open ?? contents[0]!).data, elementCount(dims));
   const inner = elementCount(dims.slice(axis + 1));

@@ -60,7 +60,13 @@ export function operandsOf(graph: Graph, facts: GraphFacts, node: NodeProto): Op
 /** Types of a node's outputs; empty for operators without a rule. */
 export function inferTypes(op: Operands): readonly ValueType[] {
   if (canonicalDomain(op.node.domain) !== "") return [];
-  return typeRules[op.node.opType]?.(op) ?? [];
+  const types = typeRules[op.node.opType]?.(op) ?? [];
+  return types.map(({ dataType, dims }) => ({ dataType, dims: dims?.map(sensible) }));
+}
+
+/** Attributes that make no sense give sizes that make none; such a node is left to the engine to refuse. */
+function sensible(dim: Dim): Dim {
+  return typeof dim !== "number" || (Number.isSafeInteger(dim) && dim >= 0) ? dim : undefined;
 }
 
 /** Adds a value's content to its type when it can be worked out within `limit` elements. */

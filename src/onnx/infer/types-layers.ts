@@ -51,9 +51,7 @@ const conv: TypeRule = (op) => {
   const kernel = intsAttribute(op.node, "kernel_shape", undefined) ?? weight.slice(2);
   const sizes = kernel.map((size) => (typeof size === "number" ? size : Number.NaN));
   const autoPad = stringAttribute(op.node, "auto_pad", "NOTSET");
-  const spatial = windows(op, sizes).map((window, axis) =>
-    safe(windowCount(op.dims()?.[axis + 2], window, autoPad, false)),
-  );
+  const spatial = windows(op, sizes).map((window, axis) => windowCount(op.dims()?.[axis + 2], window, autoPad, false));
   return [{ dataType: op.type(), dims: [op.dims()?.[0], weight[0], ...spatial] }];
 };
 
@@ -72,7 +70,7 @@ const convTranspose: TypeRule = (op) => {
     if (typeof length !== "number") return undefined;
     if (autoPad.startsWith("SAME_")) return length * stride;
     const padding = autoPad === "VALID" ? 0 : padBegin + padEnd;
-    return safe(stride * (length - 1) + (extra?.[axis] ?? 0) + (size - 1) * dilation + 1 - padding);
+    return stride * (length - 1) + (extra?.[axis] ?? 0) + (size - 1) * dilation + 1 - padding;
   });
   return [
     {
@@ -88,18 +86,11 @@ const pool: TypeRule = (op) => {
   if (dims === undefined || kernel === undefined) return [{ dataType: op.type(), dims: undefined }];
   const autoPad = stringAttribute(op.node, "auto_pad", "NOTSET");
   const ceilMode = intAttribute(op.node, "ceil_mode", 0) !== 0;
-  const spatial = windows(op, kernel).map((window, axis) =>
-    safe(windowCount(dims[axis + 2], window, autoPad, ceilMode)),
-  );
+  const spatial = windows(op, kernel).map((window, axis) => windowCount(dims[axis + 2], window, autoPad, ceilMode));
   const result: ValueType = { dataType: op.type(), dims: [dims[0], dims[1], ...spatial] };
   // MaxPool's second output holds indices.
   return [result, { dataType: Code.INT64, dims: result.dims }];
 };
-
-/** A size that came out of arithmetic; undefined when a part of it was not known or the node makes no sense. */
-function safe(dim: Dim): Dim {
-  return typeof dim !== "number" || (Number.isSafeInteger(dim) && dim >= 0) ? dim : undefined;
-}
 
 const globalPool: TypeRule = (op) => [
   { dataType: op.type(), dims: op.dims()?.map((dim, axis) => (axis < 2 ? dim : 1)) },

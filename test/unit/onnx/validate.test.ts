@@ -56,6 +56,13 @@ describe("validateModel", () => {
       (m) => m.constant("w", float32([1], [1])).constant("w", float32([1], [1])),
       /"w" is defined twice/,
     ],
+    [
+      "a node that lacks an input",
+      (m) => m.constant("w", float32([1], [1])).node("Conv", ["x"], ["z"]),
+      /Conv .* lacks an input/,
+    ],
+    ["a node that leaves out an input it needs", (m) => m.node("Add", ["", "x"], ["z"]), /Add .* lacks an input/],
+    ["a node without outputs", (m) => m.node("Neg", ["x"], []), /no output/],
     ["a node without operator", (m) => m.node("", ["x"], ["z"]), /no operator type/],
     [
       "an attribute twice",
