@@ -15,7 +15,9 @@ import { StoredWeights } from "./stored-weights.js";
  * @param model - The cleaned float model that the layout was made for.
  */
 export function exportModel(model: OnnxModel, layout: Layout): OnnxModel {
-  const proto = cloneMessage(upgradeOpset(model, neededOpset(layout)).model.proto);
+  const needed = neededVersions(layout);
+  const proto = cloneMessage(upgradeOpset(model, needed.opset).model.proto);
+  if (proto.irVersion < needed.ir) proto.irVersion = needed.ir;
   const copy: OnnxModel = { proto, graph: proto.graph! };
   const graph = new Graph(copy);
   const nodeOf = nodesByName(graph);
@@ -31,9 +33,9 @@ export function exportModel(model: OnnxModel, layout: Layout): OnnxModel {
   return copy;
 }
 
-/** DequantizeLinear has an axis since operator set 13; Cast takes 4-bit integers since 21. */
-function neededOpset(layout: Layout): number {
-  return layout.weights.some(({ storage }) => storage === "int4") ? 21 : 13;
+/** DequantizeLinear has an axis since operator set 13; Cast takes 4-bit integers since 21, which came with IR version 10. */
+function neededVersions(layout: Layout): { readonly opset: number; readonly ir: bigint } {
+  return layout.weights.some(({ storage }) => storage === "int4") ? { opset: 21, ir: 10n } : { opset: 13, ir: 7n };
 }
 
 function nodesByName(graph: Graph): (name: string) => NodeProto {

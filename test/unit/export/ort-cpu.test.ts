@@ -3,10 +3,16 @@ import { describe, expect, it } from "vitest";
 import { exportModel } from "../../../src/export/qdq.js";
 import { ortCpu } from "../../../src/export/targets/ort-cpu.js";
 import type { LayerChoice } from "../../../src/formats.js";
-import { StringStringEntryProtoSchema } from "../../../src/onnx/generated/onnx_pb.js";
+import {
+  AttributeProto_AttributeType,
+  AttributeProtoSchema,
+  GraphProtoSchema,
+  StringStringEntryProtoSchema,
+} from "../../../src/onnx/generated/onnx_pb.js";
 import { type OnnxModel, readModel, writeModel } from "../../../src/onnx/model.js";
+import { makeNode } from "../../../src/onnx/node.js";
 import type { Feeds, Tensor } from "../../../src/tensor.js";
-import { buildModel } from "../../support/model-builder.js";
+import { buildModel, valueInfo } from "../../support/model-builder.js";
 import { runOnnx } from "../../support/onnxruntime.js";
 import { float32, randomTensor, scalar } from "../../support/tensors.js";
 import { conv, gemm, mixedNetwork, unary } from "./networks.js";
@@ -112,6 +118,26 @@ describe("what the edges of a layout say", () => {
     );
     expect(layout.biases).toMatchObject([{ node: "bias", port: 1 }]);
     expect(largestDifference(outputs.y!, simulated.get("y")!)).toBeLessThan(1e-5);
+  });
+
+  it("keeps a layer float whose result a subgraph reads", () => {
+    const branch = (name: string, opType: string) =>
+      create(GraphProtoSchema, {
+        name,
+        node: [makeNode({ opType, name, inputs: ["first.y"], outputs: [`${name}.y`] })],
+        output: [valueInfo(`${name}.y`, undefined, "float32")],
+      });
+    const model = buildModel(17).input("x", ["N", 3, 6, 6]).input("condition", [], "bool");
+    conv(model, "first", "x", [4, 3, 3]);
+    const choose = makeNode({ opType: "If", name: "if", inputs: ["condition"], outputs: ["y"] });
+    for (const [name, graph] of [
+      ["then_branch", branch("then", "Neg")],
+      ["else_branch", branch("else", "Abs")],
+    ] as const) {
+      choose.attribute.push(create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.GRAPH, g: graph }));
+    }
+    const built = model.add(choose).output("y").build();
+    expect(ortCpu.layers(built)[0]!.choices.map(({ activation }) => activation)).toEqual(["float", "float", "float"]);
   });
 
   it("never asks for a range that was not said to be observed", async () => {
