@@ -67,19 +67,21 @@ Tasks split(const Linear& linear, const Product& product) {
   return tasks;
 }
 
-// Writes rows x columns of a finished tile to where they belong.
+// Writes rows x columns of a finished tile to where they belong, in runs of columns at equal distances.
 void scatter(const float* tile, int64_t tile_columns, float* c, const int64_t* row_offsets, int64_t rows, const int64_t* column_offsets,
              int64_t columns, bool accumulate) {
   for (int64_t begin = 0; begin < columns;) {
+    const int64_t step = begin + 1 < columns ? column_offsets[begin + 1] - column_offsets[begin] : 1;
     int64_t end = begin + 1;
-    while (end < columns && column_offsets[end] == column_offsets[end - 1] + 1) ++end;
+    while (end < columns && column_offsets[end] - column_offsets[end - 1] == step) ++end;
     for (int64_t r = 0; r < rows; ++r) {
-      const float* from = tile + r * tile_columns;
-      float* to = c + row_offsets[r] + column_offsets[begin] - begin;
-      if (accumulate) {
-        for (int64_t j = begin; j < end; ++j) to[j] += from[j];
+      const float* from = tile + r * tile_columns + begin;
+      float* to = c + row_offsets[r] + column_offsets[begin];
+      const int64_t count = end - begin;
+      if (step == 1) {
+        for (int64_t j = 0; j < count; ++j) to[j] = accumulate ? to[j] + from[j] : from[j];
       } else {
-        for (int64_t j = begin; j < end; ++j) to[j] = from[j];
+        for (int64_t j = 0; j < count; ++j) to[j * step] = accumulate ? to[j * step] + from[j] : from[j];
       }
     }
     begin = end;

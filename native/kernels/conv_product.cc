@@ -175,32 +175,43 @@ class PatchProduct : public Product {
   float* out_;
 };
 
+// Rows [first, first + count) of a group's weights as a row panel.
+void pack_weight_rows(const Gather& gather, const Phase& phase, const float* w, int64_t group, int64_t first, int64_t count,
+                      int64_t tile_rows, float* panel) {
+  const int64_t taps = static_cast<int64_t>(phase.taps.size());
+  const float* kernels[kWidestTile];
+  for (int64_t r = 0; r < count; ++r) {
+    kernels[r] = w + (first + r) / gather.rows * gather.weight_set_stride + group * gather.weight_group_stride +
+                 (first + r) % gather.rows * gather.weight_row_stride;
+  }
+  if (taps == gather.kernel_size && gather.weight_channel_stride == taps) {
+    pack_lines(kernels, count, gather.channels * taps, tile_rows, panel);
+    return;
+  }
+  for (int64_t channel = 0; channel < gather.channels; ++channel, panel += taps * tile_rows) {
+    if (taps == gather.kernel_size && taps > 1) {
+      pack_lines(kernels, count, taps, tile_rows, panel);
+    } else {
+      for (int64_t t = 0; t < taps; ++t) {
+        const int64_t weight = phase.taps[t].weight;
+        for (int64_t r = 0; r < count; ++r) panel[t * tile_rows + r] = kernels[r][weight];
+        for (int64_t r = count; r < tile_rows; ++r) panel[t * tile_rows + r] = 0;
+      }
+    }
+    for (int64_t r = 0; r < count; ++r) kernels[r] += gather.weight_channel_stride;
+  }
+}
+
 // The weights of every group in row panels.
 const float* pack_weights(const Linear& linear, const Gather& gather, const Phase& phase, const float* w, int64_t* group_stride) {
   static thread_local Scratch scratch;
-  const int64_t tile_rows = linear.kernels.tile_rows, rows = gather.weight_sets * gather.rows, depth = gather.depth(phase);
+  const int64_t tile_rows = linear.kernels.tile_rows, rows = gather.weight_sets * gather.rows, panel_size = tile_rows * gather.depth(phase);
   const int64_t panels = round_up(rows, tile_rows) / tile_rows;
-  *group_stride = panels * tile_rows * depth;
+  *group_stride = panels * panel_size;
   float* packed = scratch.floats(gather.groups * *group_stride);
   linear.pool.parallel_for(gather.groups * panels, [&](int64_t task) {
-    const int64_t group = task / panels, first = task % panels * tile_rows;
-    float* panel = packed + task * tile_rows * depth;
-    for (int64_t r = 0; r < tile_rows; ++r) {
-      const int64_t row = first + r;
-      float* to = panel + r;
-      if (row >= rows) {
-        for (int64_t k = 0; k < depth; ++k) to[k * tile_rows] = 0;
-        continue;
-      }
-      const float* kernels = w + row / gather.rows * gather.weight_set_stride + group * gather.weight_group_stride +
-                             row % gather.rows * gather.weight_row_stride;
-      for (int64_t channel = 0; channel < gather.channels; ++channel, kernels += gather.weight_channel_stride) {
-        for (const Tap& tap : phase.taps) {
-          *to = kernels[tap.weight];
-          to += tile_rows;
-        }
-      }
-    }
+    const int64_t first = task % panels * tile_rows;
+    pack_weight_rows(gather, phase, w, task / panels, first, std::min(tile_rows, rows - first), tile_rows, packed + task * panel_size);
   });
   return packed;
 }

@@ -19,7 +19,8 @@ Gather base_gather(const ConvShape& shape) {
   gather.groups = shape.groups;
   gather.weight_sets = shape.weight_sets;
   const int64_t group_in = shape.in_channels / shape.groups;
-  gather.weight_group_stride = shape.out_channels / shape.groups * group_in * shape.kernel_height * shape.kernel_width;
+  gather.kernel_size = shape.kernel_height * shape.kernel_width;
+  gather.weight_group_stride = shape.out_channels / shape.groups * group_in * gather.kernel_size;
   gather.weight_set_stride = shape.groups * gather.weight_group_stride;
   return gather;
 }
@@ -30,7 +31,7 @@ Gather forward_gather(const ConvShape& shape) {
   Gather gather = base_gather(shape);
   gather.channels = shape.in_channels / shape.groups;
   gather.rows = shape.out_channels / shape.groups;
-  gather.weight_channel_stride = shape.kernel_height * shape.kernel_width;
+  gather.weight_channel_stride = gather.kernel_size;
   gather.weight_row_stride = gather.channels * gather.weight_channel_stride;
   gather.source_height = shape.in_height;
   gather.source_width = shape.in_width;
@@ -53,7 +54,7 @@ Gather input_adjoint_gather(const ConvShape& shape) {
   Gather gather = base_gather(shape);
   gather.channels = shape.out_channels / shape.groups;
   gather.rows = shape.in_channels / shape.groups;
-  gather.weight_row_stride = shape.kernel_height * shape.kernel_width;
+  gather.weight_row_stride = gather.kernel_size;
   gather.weight_channel_stride = gather.rows * gather.weight_row_stride;
   gather.source_height = shape.out_height;
   gather.source_width = shape.out_width;

@@ -33,7 +33,8 @@ struct Gather {
   int64_t out_height, out_width;
   int64_t out_step_y, out_step_x;
   std::vector<Phase> phases;  // by origin, row-major
-  // Where weights lie: set, group, row, channel, kernel tap.
+  // Where weights lie: set, group, row, channel, kernel tap (taps are adjacent).
+  int64_t kernel_size;
   int64_t weight_set_stride, weight_group_stride, weight_row_stride, weight_channel_stride;
 
   int64_t depth(const Phase& phase) const { return channels * static_cast<int64_t>(phase.taps.size()); }

@@ -9,6 +9,8 @@ void gemm_tile(int64_t depth, const float* a, const float* b, int64_t ldb, float
   }
   for (int64_t k = 0; k < depth; ++k, a += kRows, b += ldb) {
     F32 b_k[kVectors];
+    // B's rows may lie pages apart, where the machine itself does not look ahead.
+    BW_UNROLL for (int v = 0; v < kVectors; ++v) __builtin_prefetch(b + 6 * ldb + v * kWidth);
     BW_UNROLL for (int v = 0; v < kVectors; ++v) b_k[v] = load(b + v * kWidth);
     BW_UNROLL for (int r = 0; r < kRows; ++r) {
       const F32 a_rk = broadcast(a[r]);
