@@ -23,13 +23,18 @@ const decoder = new TextDecoder();
 
 /** Makes an attribute: bigint -> int, number -> float, string, bigint[] -> ints, `{ floats }`, or a tensor. */
 export function makeAttribute(name: string, value: AttributeValue): AttributeProto {
-  if (typeof value === "bigint") return create(AttributeProtoSchema, { name, type: Kind.INT, i: value });
+  if (typeof value === "bigint") return create(AttributeProtoSchema, { name, type: Kind.INT, i: int64(value) });
   if (typeof value === "number") return create(AttributeProtoSchema, { name, type: Kind.FLOAT, f: value });
   if (typeof value === "string")
     return create(AttributeProtoSchema, { name, type: Kind.STRING, s: encoder.encode(value) });
   if ("$typeName" in value) return create(AttributeProtoSchema, { name, type: Kind.TENSOR, t: value });
   if ("floats" in value) return create(AttributeProtoSchema, { name, type: Kind.FLOATS, floats: [...value.floats] });
-  return create(AttributeProtoSchema, { name, type: Kind.INTS, ints: [...value] });
+  return create(AttributeProtoSchema, { name, type: Kind.INTS, ints: value.map(int64) });
+}
+
+/** An integer as the file can hold it; beyond that only nodes that make no sense go. */
+function int64(value: bigint): bigint {
+  return BigInt.asIntN(64, value);
 }
 
 /** A node's attribute by name. */
@@ -46,15 +51,15 @@ export function removeAttribute(node: NodeProto, name: string): void {
   node.attribute = node.attribute.filter((attribute) => attribute.name !== name);
 }
 
-/** An integer attribute; `fallback` when the node does not have it. */
+/** An integer attribute; `fallback` when the node does not have it. Values beyond 2^53, which only mean "to the end", are rounded. */
 export function intAttribute<T>(node: NodeProto, name: string, fallback: T): number | T {
   const attribute = read(node, name, Kind.INT);
-  return attribute === undefined ? fallback : toNumber(node, name, attribute.i);
+  return attribute === undefined ? fallback : Number(attribute.i);
 }
 
 export function intsAttribute<T>(node: NodeProto, name: string, fallback: T): number[] | T {
   const attribute = read(node, name, Kind.INTS);
-  return attribute === undefined ? fallback : attribute.ints.map((value) => toNumber(node, name, value));
+  return attribute === undefined ? fallback : attribute.ints.map(Number);
 }
 
 export function floatAttribute<T>(node: NodeProto, name: string, fallback: T): number | T {
@@ -82,16 +87,4 @@ function read(node: NodeProto, name: string, kind: Kind): AttributeProto | undef
     });
   }
   return attribute;
-}
-
-function toNumber(node: NodeProto, name: string, value: bigint): number {
-  const number = Number(value);
-  // Exporters write the largest int64 for "to the end"; such bounds keep their meaning when they saturate.
-  if (Number.isSafeInteger(number)) return number;
-  if (value === 2n ** 63n - 1n || value === -(2n ** 63n - 1n) || value === -(2n ** 63n)) return number;
-  throw new BitwrightError("invalid-model", `attribute "${name}" is out of range`, {
-    where: describeNode(node),
-    expected: "at most 2^53",
-    received: `${value}`,
-  });
 }

@@ -91,7 +91,7 @@ export function readExactTensor(proto: TensorProto): Tensor | undefined {
 }
 
 /** A one-dimensional int64 tensor, as shapes, axes and pads are stored. */
-export function int64Vector(values: readonly number[]): Tensor {
+export function int64Vector(values: readonly (number | bigint)[]): Tensor {
   return { dtype: "int64", dims: [values.length], data: BigInt64Array.from(values, BigInt) };
 }
 

@@ -24,5 +24,5 @@ function constantValue(node: NodeProto): Tensor | TensorProto | undefined {
   const integer = findAttribute(node, "value_int");
   if (integer !== undefined) return { dtype: "int64", dims: [], data: BigInt64Array.of(integer.i) };
   const integers = findAttribute(node, "value_ints")?.ints;
-  return integers === undefined ? undefined : int64Vector(integers.map(Number));
+  return integers === undefined ? undefined : int64Vector(integers);
 }

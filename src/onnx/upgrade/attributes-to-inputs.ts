@@ -1,17 +1,47 @@
-import { floatAttribute, intAttribute, intsAttribute, removeAttribute, stringAttribute } from "../attributes.js";
-import type { NodeProto } from "../generated/onnx_pb.js";
+import type { Tensor } from "../../tensor.js";
+import {
+  findAttribute,
+  floatAttribute,
+  intAttribute,
+  intsAttribute,
+  removeAttribute,
+  setAttribute,
+  stringAttribute,
+} from "../attributes.js";
+import { TensorProto_DataType as Code, type NodeProto } from "../generated/onnx_pb.js";
 import { int64Vector, scalarTensor } from "../initializer.js";
-import type { Upgrade, UpgradeContext } from "./upgrade.js";
+import type { Refusal, Upgrade, UpgradeContext } from "./upgrade.js";
 
-/** Moves an attribute that lists integers to an input; undefined when the node does not have it. */
-function moveInts(node: NodeProto, context: UpgradeContext, attribute: string, port: number): true | undefined {
-  const values = intsAttribute(node, attribute, undefined);
-  if (values === undefined) return undefined;
+/** Moves an attribute that lists integers to an input, as it is. */
+function moveInts(node: NodeProto, context: UpgradeContext, attribute: string, port: number): true {
+  const values = findAttribute(node, attribute)?.ints ?? [];
   removeAttribute(node, attribute);
-  // An empty list meant the default, as leaving the input out does.
-  if (values.length > 0) setInput(node, port, context.store(`${node.name}_${attribute}`, int64Vector(values)));
+  setInput(node, port, context.store(`${node.name}_${attribute}`, int64Vector(values)));
   return true;
 }
+
+/** The same for an attribute that may be left out, or be empty, which means the default. */
+function moveOptionalInts(node: NodeProto, context: UpgradeContext, attribute: string, port: number): true | undefined {
+  const given = findAttribute(node, attribute);
+  if (given !== undefined && given.ints.length > 0) return moveInts(node, context, attribute, port);
+  removeAttribute(node, attribute);
+  return given && true;
+}
+
+/** A scalar of a node's element type; undefined for those this module cannot write. */
+function scalarLike(node: NodeProto, context: UpgradeContext, value: number): Tensor | undefined {
+  switch (context.type(node.input[0]!)?.dataType ?? Code.UNDEFINED) {
+    case Code.FLOAT:
+    case Code.UNDEFINED:
+      return scalarTensor(value);
+    case Code.DOUBLE:
+      return { dtype: "float64", dims: [], data: Float64Array.of(value) };
+    default:
+      return undefined;
+  }
+}
+
+const otherType: Refusal = { refused: "its element type is not float or double" };
 
 function setInput(node: NodeProto, port: number, name: string): void {
   while (node.input.length <= port) node.input.push("");
@@ -28,16 +58,15 @@ export const attributesToInputs: readonly Upgrade[] = [
     since: 10,
     convert: (node, context) => {
       const starts = intsAttribute(node, "starts", []);
-      const axes = intsAttribute(
-        node,
-        "axes",
-        starts.map((_, axis) => axis),
-      );
       moveInts(node, context, "starts", 1);
       moveInts(node, context, "ends", 2);
-      removeAttribute(node, "axes");
-      setInput(node, 3, context.store(`${node.name}_axes`, int64Vector(axes)));
-      return true;
+      if (findAttribute(node, "axes") === undefined)
+        setAttribute(
+          node,
+          "axes",
+          starts.map((_, axis) => BigInt(axis)),
+        );
+      return moveInts(node, context, "axes", 3);
     },
   },
   {
@@ -58,8 +87,11 @@ export const attributesToInputs: readonly Upgrade[] = [
         ["max", 2],
       ] as const) {
         const bound = floatAttribute(node, attribute, undefined);
+        if (bound === undefined) continue;
+        const scalar = scalarLike(node, context, bound);
+        if (scalar === undefined) return otherType;
         removeAttribute(node, attribute);
-        if (bound !== undefined) setInput(node, port, context.store(`${node.name}_${attribute}`, scalarTensor(bound)));
+        setInput(node, port, context.store(`${node.name}_${attribute}`, scalar));
       }
       return true;
     },
@@ -71,9 +103,11 @@ export const attributesToInputs: readonly Upgrade[] = [
       moveInts(node, context, "pads", 1);
       const value = floatAttribute(node, "value", 0);
       removeAttribute(node, "value");
-      if (stringAttribute(node, "mode", "constant") === "constant") {
-        setInput(node, 2, context.store(`${node.name}_value`, scalarTensor(value)));
-      }
+      // Zero is the default still.
+      if (value === 0 || stringAttribute(node, "mode", "constant") !== "constant") return true;
+      const scalar = scalarLike(node, context, value);
+      if (scalar === undefined) return otherType;
+      setInput(node, 2, context.store(`${node.name}_value`, scalar));
       return true;
     },
   },
@@ -92,10 +126,10 @@ export const attributesToInputs: readonly Upgrade[] = [
   {
     opTypes: ["Squeeze", "Unsqueeze", "ReduceSum"],
     since: 13,
-    convert: (node, context) => moveInts(node, context, "axes", 1),
+    convert: (node, context) => moveOptionalInts(node, context, "axes", 1),
   },
-  { opTypes: ["Split"], since: 13, convert: (node, context) => moveInts(node, context, "split", 1) },
-  { opTypes: reductions.split(" "), since: 18, convert: (node, context) => moveInts(node, context, "axes", 1) },
+  { opTypes: ["Split"], since: 13, convert: (node, context) => moveOptionalInts(node, context, "split", 1) },
+  { opTypes: reductions.split(" "), since: 18, convert: (node, context) => moveOptionalInts(node, context, "axes", 1) },
   {
     opTypes: ["DFT"],
     since: 20,

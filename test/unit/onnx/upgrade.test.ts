@@ -13,6 +13,7 @@ import { upgradeOpset } from "../../../src/onnx/upgrade/index.js";
 import type { Feeds, Tensor } from "../../../src/tensor.js";
 import { expectSameOutputs } from "../../support/clean-oracle.js";
 import { buildModel, type ModelBuilder, valueInfo } from "../../support/model-builder.js";
+import { runOnnx } from "../../support/onnxruntime.js";
 import { float32, int64, randomTensor } from "../../support/tensors.js";
 
 interface Sample {
@@ -35,6 +36,7 @@ const indices = [
 const samples: readonly Sample[] = [
   { op: "Slice", opset: 9, input: [5, 6], attributes: { starts: ints(1, -3), ends: ints(4, 100) } },
   { op: "Slice", opset: 9, input: [5, 6], attributes: { starts: ints(1), ends: ints(-1), axes: ints(1) } },
+  { op: "Slice", opset: 9, input: [5, 6], attributes: { starts: ints(2), ends: [2n ** 63n - 1n] } },
   { op: "TopK", opset: 9, input: [3, 7], attributes: { k: 3n, axis: 1n }, outputs: indices },
   { op: "TopK", opset: 10, input: [3, 7], constants: [int64([1], [2])], outputs: indices },
   { op: "Clip", opset: 10, attributes: { min: -0.5, max: 0.25 } },
@@ -196,6 +198,20 @@ describe("upgradeOpset", () => {
     const { model, feeds } = sampleModel(sample);
     const { model: upgraded } = await upgradeAndCompare(model, feeds);
     expect(upgraded.proto.irVersion).toBeGreaterThanOrEqual(10n);
+  });
+
+  it("writes bounds in the type of the values", async () => {
+    const model = buildModel(10).input("x", [4], "float64").node("Clip", ["x"], ["y"], { min: 0.25, max: 0.5 });
+    const x: Tensor = { dtype: "float64", dims: [4], data: Float64Array.of(0, 0.3, 0.4, 1) };
+    // onnxruntime has no double kernel for the old operator.
+    const upgraded = upgradeOpset(model.output("y", undefined, "float64").build());
+    const { y } = await runOnnx(writeModel(upgraded.model), { x });
+    expect(y!.data).toEqual(Float64Array.of(0.25, 0.3, 0.4, 0.5));
+    const half = buildModel(10)
+      .input("x", [4])
+      .node("Cast", ["x"], ["h"], { to: 10n })
+      .node("Clip", ["h"], ["y"], { min: 0 });
+    expect(() => upgradeOpset(half.output("y").build())).toThrowError(/"Clip_1": its element type/);
   });
 
   it("needs no rank for a Softmax", async () => {
