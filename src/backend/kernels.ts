@@ -48,7 +48,7 @@ export async function quantizeLinear(
 
 /**
  * Squared errors of candidate quantizers in one pass over `x`: for each candidate the sums of (fakeQuantize(x) - x)^2, one for each of its scales.
- * The candidates differ in scales and zero points alone.
+ * Differences are rounded to float32; squares and sums are in double. The candidates differ in scales and zero points alone.
  *
  * @param weights - A factor for each element's squared error.
  */

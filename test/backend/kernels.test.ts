@@ -63,8 +63,8 @@ async function onnx(x: Float32Array, quantizer: Quantizer, type: string): Promis
   const data = arrays[holder as keyof typeof arrays].from(zeroPoints);
   const shape = scaleDims(granularity);
   const attributes = {
-    ...(granularity.kind === "tensor" ? {} : { axis: granularity.axis }),
-    ...(granularity.kind === "block" ? { block_size: granularity.size } : {}),
+    ...(granularity.kind === "tensor" ? {} : { axis: BigInt(granularity.axis) }),
+    ...(granularity.kind === "block" ? { block_size: BigInt(granularity.size) } : {}),
   };
   const code = { int4: Code.INT4, uint4: Code.UINT4 }[type] ?? dataTypeCode(holder);
   const model = buildModel(21)
@@ -97,7 +97,8 @@ describe("fakeQuantize and quantizeLinear", () => {
   test.each(cases)("equal onnxruntime: $type per $granularity, symmetric $symmetric", async (testCase) => {
     const { type, bits, signed, granularity, symmetric } = testCase;
     const quantizer = quantizerOf(bits, signed, granularities[granularity]!, symmetric);
-    const x = values(bits);
+    // Beyond 2^31 steps onnxruntime's conversion to an integer overflows before it saturates.
+    const x = values(bits).map((value) => Math.min(Math.max(value, -1e4), 1e4));
     const expected = await onnx(x, quantizer, type);
     expect(await fakeQuantize(backend, x, dims, quantizer)).toEqual(expected.y.data);
     const codes = await quantizeLinear(backend, x, dims, quantizer);
@@ -171,7 +172,7 @@ describe("quantizationError", () => {
         const y = await fakeQuantize(backend, x, dims, candidate);
         const expected = new Float64Array(first.scales.length);
         for (const [i, value] of x.entries()) {
-          expected[groupOf(i, granularity)]! += (y[i]! - value) ** 2 * (weight?.[i] ?? 1);
+          expected[groupOf(i, granularity)]! += Math.fround(y[i]! - value) ** 2 * (weight?.[i] ?? 1);
         }
         for (const [g, sum] of sums[c]!.entries()) expect(sum / expected[g]!).toBeCloseTo(1, 10);
       }
@@ -229,14 +230,14 @@ describe("searchScale", () => {
 
   test("mse follows the weights", async () => {
     const mixed = randomFloats(1000, 9, -1, 1);
-    mixed.set([30], 0);
+    mixed.set([8], 0);
     const heavy = new Float32Array(1000).fill(1e-6);
     heavy[0] = 1;
     const even = await searchScale(backend, mixed, [1000], spec, { kind: "mse" });
     const outlier = await searchScale(backend, mixed, [1000], spec, { kind: "mse", weights: heavy });
-    const at = async (quantizer: Quantizer) => (await fakeQuantize(backend, Float32Array.of(30), [1], quantizer))[0]!;
-    expect(Math.abs((await at(outlier)) - 30)).toBeLessThan(0.1);
-    expect(Math.abs((await at(even)) - 30)).toBeGreaterThan(1);
+    const at = async (quantizer: Quantizer) => (await fakeQuantize(backend, Float32Array.of(8), [1], quantizer))[0]!;
+    expect(Math.abs((await at(outlier)) - 8)).toBeLessThan(0.1);
+    expect(Math.abs((await at(even)) - 8)).toBeGreaterThan(1);
   });
 
   test.each(Object.keys(granularities))("treats groups on their own, per %s", async (name) => {
