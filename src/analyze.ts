@@ -1,9 +1,9 @@
 import type { AnalysedSite, Analysis, Binding } from "./analysis.js";
-import { BitwrightError } from "./errors.js";
 import { calibrate } from "./calibrate/calibrate.js";
+import type { Dataset } from "./data/dataset.js";
+import { BitwrightError } from "./errors.js";
 import { Evaluator } from "./evaluate/evaluator.js";
 import type { Range } from "./export/layout.js";
-import type { Dataset } from "./data/dataset.js";
 import type { Options } from "./options.js";
 import type { Control } from "./progress.js";
 import type { SiteScores } from "./sensitivity/criterion.js";
@@ -50,13 +50,25 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     version: 1,
     binding,
     ranges: Object.fromEntries([...ranges].map(([name, { min, max }]) => [name, [min, max] as const])),
-    sites: sites.map(({ id, kind, tensor, node, op, elements, group }): AnalysedSite => ({ id, kind, tensor, node, op, elements, group })),
+    sites: sites.map(
+      ({ id, kind, tensor, node, op, elements, group }): AnalysedSite => ({
+        id,
+        kind,
+        tensor,
+        node,
+        op,
+        elements,
+        group,
+      }),
+    ),
     criteria: { ...known?.criteria },
     interactions: { source: "none", choices: [], matrix: [] },
   };
   await onPart?.(analysis);
   for (const name of options.criteria) {
     if (analysis.criteria[name] !== undefined) continue;
+    // The criterion before may have left quantizers behind.
+    await workspace.simulator.apply({ weights: [], biases: [], edges: [] });
     const scores: SiteScores = await criteria[name].score({
       backend: workspace.backend,
       engine,
@@ -94,7 +106,10 @@ function sensitivitySamples({ splits, size }: Dataset, { samples }: Pick<Options
 }
 
 /** Shapes of tensors for one sample, from a run. */
-export async function shapesOf(workspace: Workspace, tensors: readonly string[]): Promise<Map<string, readonly number[]>> {
+export async function shapesOf(
+  workspace: Workspace,
+  tensors: readonly string[],
+): Promise<Map<string, readonly number[]>> {
   const { dataset, engine, simulator } = workspace;
   await simulator.apply({ weights: [], biases: [], edges: [] });
   const shapes = new Map<string, readonly number[]>();

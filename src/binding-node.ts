@@ -22,7 +22,8 @@ export async function bindingOf(path: string, dataset: Dataset, options: Options
   return binding;
 }
 
-function checkBinding({ binding: saved }: Analysis, now: Binding): void {
+/** @throws BitwrightError `stale-analysis` when a saved analysis is not bound to `now`, saying what differs. */
+export function checkBinding({ binding: saved }: Analysis, now: Binding): void {
   const differ = (expected: unknown, received: unknown) => JSON.stringify(expected) !== JSON.stringify(received);
   const parts = [
     ["model", saved.model, now.model],
@@ -34,7 +35,7 @@ function checkBinding({ binding: saved }: Analysis, now: Binding): void {
   throw new BitwrightError("stale-analysis", `the saved analysis is of another ${stale[0]}`, {
     expected: String(JSON.stringify(stale[1])),
     received: String(JSON.stringify(stale[2])),
-    remedy: "Analyze again, or use the model, data and options that it was made with",
+    remedy: "Analyze again, or use the model, data and options that it was made with.",
   });
 }
 

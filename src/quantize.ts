@@ -1,18 +1,17 @@
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { Analysis } from "./analysis.js";
 import { analyze } from "./analyze.js";
 import type { Backend } from "./backend/backend.js";
 import { loadBackend } from "./backend/load-node.js";
 import { bindingOf } from "./binding-node.js";
 import type { Dataset } from "./data/dataset.js";
-import { BitwrightError } from "./errors.js";
 import { openDataset } from "./data/open-node.js";
+import { BitwrightError } from "./errors.js";
 import { exportModel } from "./export/qdq.js";
-import { externalLocations } from "./onnx/external-data.js";
-import { decodeModel, type OnnxModel } from "./onnx/model.js";
-import { readModelFile, writeModelFile } from "./onnx/model-node.js";
+import type { OnnxModel } from "./onnx/model.js";
+import { modelFileBytes, readModelFile, writeModelFile } from "./onnx/model-node.js";
 import { type Limits, type RunOptions, resolveOptions } from "./options.js";
 import { explain, type Plan, type Verified } from "./plan.js";
 import type { Control } from "./progress.js";
@@ -107,8 +106,11 @@ async function writeVerified(
       const exported = exportModel(model, plan);
       const candidate = join(folder, `${undone}.onnx`);
       await writeModelFile(exported, candidate);
-      const bytes = await fileBytes(candidate);
-      const verified = await verifyIfPossible(() => verifier.verify(model, plan, candidate, { onProgress, signal }), signal);
+      const bytes = await modelFileBytes(candidate);
+      const verified = await verifyIfPossible(
+        () => verifier.verify(model, plan, candidate, { onProgress, signal }),
+        signal,
+      );
       if ("unverified" in verified || verified.withinBand || undone === lowered.length) {
         return { assignment, exported, bytes, verified, undone };
       }
@@ -163,7 +165,12 @@ async function planOf(
         why: explain(groups[at]!, assignment[at]!),
       };
     }),
-    before: { metric, value: known?.float ?? null, bytes: await fileBytes(path), latencyMs: known?.latencyMs.float ?? null },
+    before: {
+      metric,
+      value: known?.float ?? null,
+      bytes: await modelFileBytes(path),
+      latencyMs: known?.latencyMs.float ?? null,
+    },
     after: { metric, value: known?.quantized ?? null, bytes, latencyMs: known?.latencyMs.quantized ?? null },
     predicted: { loss: groups.reduce((sum, { choices }, g) => sum + choices[assignment[g]!]!.cost, 0) },
     verified: known === null ? null : verifiedPart(known, undone),
@@ -181,14 +188,9 @@ async function planOf(
   };
 }
 
-function verifiedPart({ float: _, quantized: __, latencyMs: ___, ...verified }: Verification, undone: number): Verified {
+function verifiedPart(
+  { float: _, quantized: __, latencyMs: ___, ...verified }: Verification,
+  undone: number,
+): Verified {
   return { ...verified, undone };
-}
-
-/** Size of a model file with its external data. */
-async function fileBytes(path: string): Promise<number> {
-  const { size } = await stat(path);
-  const external = externalLocations(decodeModel(await readFile(path)));
-  const sizes = await Promise.all(external.map(async (location) => (await stat(join(dirname(path), location))).size));
-  return sizes.reduce((sum, bytes) => sum + bytes, size);
 }

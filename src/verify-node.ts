@@ -1,12 +1,10 @@
-import type { Batch, Dataset } from "./data/dataset.js";
+import { measureLatency } from "./cost/latency-node.js";
 import { withinBand } from "./data/band.js";
-import { kl } from "./data/metrics/kl.js";
+import type { Batch, Dataset } from "./data/dataset.js";
 import type { Scores } from "./data/metrics/metric.js";
 import { createScorer, type Outputs } from "./data/metrics/scorer.js";
 import { comparePaired } from "./data/statistics.js";
-import type { Divergence } from "./evaluate/evaluator.js";
-import { squaredError } from "./evaluate/squared-error.js";
-import { measureLatency } from "./cost/latency-node.js";
+import { type Divergence, divergenceMetric } from "./evaluate/evaluator.js";
 import { inspectFusion } from "./export/fusion-node.js";
 import type { Layout } from "./export/layout.js";
 import { openSession } from "./export/session-node.js";
@@ -35,7 +33,11 @@ export class Verifier {
   readonly #batchSize: number;
   #float: { value: number; scores: Scores; references: Outputs[] } | undefined;
 
-  constructor(floatPath: string, dataset: Dataset, options: { divergence: Divergence; limits: Limits; batchSize: number }) {
+  constructor(
+    floatPath: string,
+    dataset: Dataset,
+    options: { divergence: Divergence; limits: Limits; batchSize: number },
+  ) {
     this.#floatPath = floatPath;
     this.#dataset = dataset;
     this.#divergence = options.divergence;
@@ -52,7 +54,7 @@ export class Verifier {
     this.#float ??= await this.#runFloat(control);
     const { value: float, scores: floatScores, references } = this.#float;
     const scorer = createScorer(metric);
-    const distance = createScorer(this.#divergence === "kl" ? kl() : squaredError);
+    const distance = createScorer(divergenceMetric(this.#divergence, metric.output));
     let i = 0;
     await this.#run(path, "verify", control, (batch, outputs) => {
       scorer.add(batch, outputs, references[i]!);
@@ -73,7 +75,9 @@ export class Verifier {
       kl: divergence,
       fusedAsPlanned: fusion.asPlanned,
       fusionProblems: [
-        ...fusion.layers.filter(({ planned, found }) => planned !== found).map(({ node, planned, found, detail }) => `${node}: planned ${planned}, runs ${found} (${detail})`),
+        ...fusion.layers
+          .filter(({ planned, found }) => planned !== found)
+          .map(({ node, planned, found, detail }) => `${node}: planned ${planned}, runs ${found} (${detail})`),
         ...fusion.strays.map((stray) => `${stray}: an integer product that is not in the plan`),
       ],
       latencyMs: { float: floatTime!.median, quantized: quantizedTime!.median },
@@ -91,7 +95,12 @@ export class Verifier {
     return { ...scorer.result(), references };
   }
 
-  async #run(path: string, name: string, control: Control, use: (batch: Batch, outputs: Outputs) => void): Promise<void> {
+  async #run(
+    path: string,
+    name: string,
+    control: Control,
+    use: (batch: Batch, outputs: Outputs) => void,
+  ): Promise<void> {
     const session = await openSession(path);
     const stage = new Stage(control, name, this.#dataset.splits.verify.length);
     try {
@@ -104,12 +113,12 @@ export class Verifier {
     }
   }
 
-  async #times(path: string, { signal }: Control) {
+  async #times(path: string, control: Control) {
     const models = [
       { name: "float", model: this.#floatPath },
       { name: "quantized", model: path },
     ];
-    return measureLatency(models, await this.#oneSample(), signal === undefined ? {} : { signal });
+    return measureLatency(models, await this.#oneSample(), control);
   }
 
   async #oneSample(): Promise<Feeds> {

@@ -1,13 +1,13 @@
 import { BitwrightError } from "../errors.js";
 import { type ModelSource, openSession, type Session, type SessionOptions } from "../export/session-node.js";
+import { type Control, Stage } from "../progress.js";
 import type { Feeds } from "../tensor.js";
 
-export interface LatencyOptions extends SessionOptions {
+export interface LatencyOptions extends SessionOptions, Control {
   /** Timed runs of each model; 50 by default. */
   readonly repeats?: number;
   /** Runs before those, which are not timed; 5 by default. */
   readonly warmup?: number;
-  readonly signal?: AbortSignal;
 }
 
 /** Times of one model's runs, in milliseconds. */
@@ -23,32 +23,33 @@ export interface Latency {
 /**
  * Times models against each other in one process: round after round, each runs once, starting from another one every round.
  * @param models - The first is the one that ratios refer to.
- * @throws BitwrightError `runtime-missing`; the signal's reason when it fires.
+ * @throws BitwrightError `runtime-missing`, `aborted`.
  */
 export async function measureLatency(
   models: readonly { readonly name: string; readonly model: ModelSource }[],
   feeds: Feeds,
   options: LatencyOptions = {},
 ): Promise<Latency[]> {
-  const { repeats = 50, warmup = 5, signal } = options;
+  const { repeats = 50, warmup = 5 } = options;
   if (!Number.isInteger(repeats) || repeats < 1) {
     throw new BitwrightError("invalid-option", "repeats is not a number of runs", {
       expected: "a whole number, 1 or more",
       received: `${repeats}`,
     });
   }
+  const stage = new Stage(options, "measure", repeats + warmup);
   const sessions: Session[] = [];
   const times = models.map(() => new Float64Array(repeats));
   try {
     for (const { model } of models) sessions.push(await openSession(model, options));
     for (let round = -warmup; round < repeats; round++) {
       for (let turn = 0; turn < sessions.length; turn++) {
-        signal?.throwIfAborted();
         const which = (turn + round + warmup) % sessions.length;
         const start = performance.now();
         await sessions[which]!.run(feeds);
         if (round >= 0) times[which]![round] = performance.now() - start;
       }
+      stage.step();
     }
   } finally {
     for (const session of sessions) await session.release();

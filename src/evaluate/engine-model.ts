@@ -16,7 +16,13 @@ export class EngineModel {
   readonly #values: ReadonlyMap<string, number>;
   readonly #nodes: ReadonlyMap<string, number>;
 
-  private constructor(backend: Backend, graph: Graph, model: OnnxModel, tensors: readonly string[], nodes: readonly string[]) {
+  private constructor(
+    backend: Backend,
+    graph: Graph,
+    model: OnnxModel,
+    tensors: readonly string[],
+    nodes: readonly string[],
+  ) {
     this.backend = backend;
     this.graph = graph;
     this.outputs = model.graph.output.map((output) => output.name);
@@ -51,7 +57,10 @@ export class EngineModel {
   }
 
   /** Runs the model; tensors named in `values` can be read afterwards, all of them with `keep`. */
-  async run(feeds: Feeds, options: { values?: readonly string[]; keep?: boolean; signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async run(
+    feeds: Feeds,
+    options: { values?: readonly string[]; keep?: boolean; signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
     const { values = [], keep = false, signal } = options;
     const inputs = new Map(Object.entries(feeds).map(([name, tensor]) => [this.value(name), tensor]));
     await this.graph.run(inputs, { keep, signal, values: values.map((name) => this.value(name)) });
@@ -75,21 +84,48 @@ export class EngineModel {
 
 function found(ids: ReadonlyMap<string, number>, name: string, kind: string): number {
   const id = ids.get(name);
-  if (id === undefined) throw new BitwrightError("engine-failure", `the model has no ${kind} of this name`, { where: name });
+  if (id === undefined)
+    throw new BitwrightError("engine-failure", `the model has no ${kind} of this name`, { where: name });
   return id;
 }
 
-function checkSupported(model: OnnxModel, nodes: readonly string[], infos: readonly NodeInfo[]): void {
-  const types = new Map(model.graph.node.map((node) => [node.name, node.domain === "" ? node.opType : `${node.domain}::${node.opType}`]));
+/** An operator that the engine lacks, with the nodes that need it. */
+export interface UnsupportedOp {
+  /** Its type, behind its domain when that is not ONNX's own. */
+  readonly op: string;
+  readonly nodes: readonly string[];
+}
+
+/**
+ * What the engine lacks of a model's operators.
+ * @param nodes - Names of the model's nodes in the order of their infos.
+ */
+export function unsupportedOps(
+  model: OnnxModel,
+  nodes: readonly string[],
+  infos: readonly NodeInfo[],
+): UnsupportedOp[] {
+  const types = new Map(
+    model.graph.node.map((node) => [node.name, node.domain === "" ? node.opType : `${node.domain}::${node.opType}`]),
+  );
   const missing = new Map<string, string[]>();
   for (const [i, name] of nodes.entries()) {
     if (infos[i]?.supported) continue;
     const type = types.get(name) ?? "?";
     missing.set(type, [...(missing.get(type) ?? []), name]);
   }
-  if (missing.size === 0) return;
-  const list = [...missing].map(([type, names]) => `${type} (${names.join(", ")})`).join("; ");
-  throw new BitwrightError("unsupported-op", `the engine lacks ${missing.size === 1 ? "an operator" : `${missing.size} operators`}: ${list}`, {
-    remedy: "Replace these nodes, or simplify the model before quantizing it",
-  });
+  return [...missing].map(([op, nodes]) => ({ op, nodes }));
+}
+
+function checkSupported(model: OnnxModel, nodes: readonly string[], infos: readonly NodeInfo[]): void {
+  const missing = unsupportedOps(model, nodes, infos);
+  if (missing.length === 0) return;
+  const list = missing.map(({ op, nodes }) => `${op} (${nodes.join(", ")})`).join("; ");
+  throw new BitwrightError(
+    "unsupported-op",
+    `the engine lacks ${missing.length === 1 ? "an operator" : `${missing.length} operators`}: ${list}`,
+    {
+      remedy: "Replace these nodes, or simplify the model before quantizing it",
+    },
+  );
 }

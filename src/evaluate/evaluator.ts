@@ -2,10 +2,10 @@ import type { Batch, Dataset, Selection } from "../data/dataset.js";
 import { kl } from "../data/metrics/kl.js";
 import type { Metric, Scores } from "../data/metrics/metric.js";
 import { createScorer, type Outputs } from "../data/metrics/scorer.js";
-import { squaredError } from "./squared-error.js";
 import type { Control } from "../progress.js";
 import type { EngineModel } from "./engine-model.js";
 import type { LayoutParts, Simulator } from "./simulator.js";
+import { squaredError } from "./squared-error.js";
 
 /** What a configuration does to the model's answers on some samples. */
 export interface Evaluation {
@@ -23,6 +23,12 @@ export type Divergence = "kl" | "squared-error";
 /** The divergence that suits a metric: KL where the model's outputs are scores of classes. */
 export function divergenceFor(metric: Metric): Divergence {
   return ["psnr", "spearman"].includes(metric.name) ? "squared-error" : "kl";
+}
+
+/** The divergence as a metric of the output that is judged. */
+export function divergenceMetric(kind: Divergence, output: string | undefined): Metric {
+  const metric = kind === "kl" ? kl() : squaredError;
+  return output === undefined ? metric : { ...metric, output };
 }
 
 /** Evaluates configurations on one selection of samples, against the float model's answers to the same samples. */
@@ -74,28 +80,13 @@ export class Evaluator {
       references.push(await engine.readOutputs());
     }
     const kind = options.divergence ?? divergenceFor(dataset.metric);
-    const divergence = withOutput(kind === "kl" ? kl() : squaredError, dataset.metric.output);
+    const divergence = divergenceMetric(kind, dataset.metric.output);
     return new Evaluator(engine, simulator, dataset.metric, divergence, batches, references, options);
   }
 
   /** Number of samples. */
   get samples(): number {
     return this.#batches.reduce((sum, batch) => sum + batch.indices.length, 0);
-  }
-
-  /** The first samples alone: cheaper, for a sensitivity that needs fewer than a metric does. Whole batches, at least one. */
-  first(samples: number): Evaluator {
-    let taken = 0;
-    const count = this.#batches.findIndex((batch) => (taken += batch.indices.length) >= samples) + 1 || this.#batches.length;
-    return new Evaluator(
-      this.#engine,
-      this.#simulator,
-      this.#metric,
-      this.#divergence,
-      this.#batches.slice(0, count),
-      this.#references.slice(0, count),
-      this.#control,
-    );
   }
 
   /** Runs what the layout says on all samples. */
@@ -131,8 +122,4 @@ function scoreOutputs(
   const { value, scores } = scorer.result();
   const { value: mean, scores: each } = distance.result();
   return { metric: value, scores, divergence: mean, divergences: each.value };
-}
-
-function withOutput(metric: Metric, output: string | undefined): Metric {
-  return output === undefined ? metric : { ...metric, output };
 }

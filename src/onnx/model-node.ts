@@ -1,4 +1,4 @@
-import { open, realpath } from "node:fs/promises";
+import { open, realpath, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BitwrightError } from "../errors.js";
@@ -126,4 +126,18 @@ async function readWhole(path: string): Promise<Uint8Array> {
       await file.close();
     }
   });
+}
+
+/**
+ * Size of a model file with its external data.
+ * @throws BitwrightError `io`; `invalid-model` when the file is no model.
+ */
+export async function modelFileBytes(path: string): Promise<number> {
+  const bytes = await readWhole(path);
+  let size = bytes.length;
+  for (const location of externalLocations(decodeModel(bytes))) {
+    const file = await beside(path, location);
+    size += (await guardIo(file, () => stat(file))).size;
+  }
+  return size;
 }

@@ -61,7 +61,8 @@ export const hessianTrace: Criterion = {
         // A negative estimate says no more than that the site hardly matters.
         cost[format] = Math.max(0, (0.5 * mean * perSample) / site.elements);
       }
-      scores[site.id] = { cost, trace: mean, standardError };
+      // A single probe has no spread.
+      scores[site.id] = { cost, trace: mean, ...(sums.length > 1 && { standardError }) };
     }
     return scores;
   },
@@ -92,7 +93,12 @@ async function addActivationErrors(
 ): Promise<void> {
   for (const { id, tensor, quantizers } of sites) {
     const entries = [...quantizers];
-    const grids = entries.map(([, { scales, zeroPoints, qmin, qmax }]) => ({ scale: scales[0]!, zeroPoint: zeroPoints[0]!, qmin, qmax }));
+    const grids = entries.map(([, { scales, zeroPoints, qmin, qmax }]) => ({
+      scale: scales[0]!,
+      zeroPoint: zeroPoints[0]!,
+      qmin,
+      qmax,
+    }));
     const sums = new Float64Array(grids.length);
     await engine.graph.errors(engine.value(tensor), grids, sums);
     const known = errors.get(id)!;
@@ -100,11 +106,18 @@ async function addActivationErrors(
   }
 }
 
-async function addWeightErrors({ backend, weight }: SensitivityContext, site: Site, errors: Map<Format, number>): Promise<void> {
+async function addWeightErrors(
+  { backend, weight }: SensitivityContext,
+  site: Site,
+  errors: Map<Format, number>,
+): Promise<void> {
   const { data, dims } = weight(site);
   for (const [format, quantizer] of site.quantizers) {
     const [sums] = await quantizationError(backend, data, dims, [quantizer]);
-    errors.set(format, sums!.reduce((total, sum) => total + sum, 0));
+    errors.set(
+      format,
+      sums!.reduce((total, sum) => total + sum, 0),
+    );
   }
 }
 

@@ -1,0 +1,61 @@
+import { type Command, Option } from "commander";
+import { writeAnalysis } from "../../analysis-node.js";
+import { analyze } from "../../analyze.js";
+import { bindingOf } from "../../binding-node.js";
+import { openDataset } from "../../data/open-node.js";
+import { readModelFile } from "../../onnx/model-node.js";
+import { defaults, resolveOptions } from "../../options.js";
+import { textAnalysis } from "../../report/text-analysis.js";
+import { type CriterionName, criteria } from "../../sensitivity/index.js";
+import { openWorkspace } from "../../workspace.js";
+import { listOf } from "../arguments.js";
+import { addCommonOptions } from "../common-options.js";
+import { checkOutputs } from "../output-paths.js";
+import { type AnalysisOptions, addAnalysisOptions, runOptions } from "../run-options.js";
+import { resumableAnalysis } from "../saved-analysis.js";
+import { type Result, run, type Session } from "../session.js";
+import { withWayOn } from "../write-quantized.js";
+
+interface Options extends AnalysisOptions {
+  readonly data: string;
+  readonly output: string;
+  readonly criteria: CriterionName[];
+  readonly force?: boolean;
+}
+
+export function define(command: Command): void {
+  const names = Object.keys(criteria) as CriterionName[];
+  command
+    .argument("<model>", "float ONNX model")
+    .requiredOption("--data <manifest>", "the data set's dataset.json")
+    .requiredOption("-o, --output <file>", "where the analysis is saved as it goes, and resumed from")
+    .option("--criteria <list>", `what to measure: ${names.join(", ")}`, listOf(names), [defaults.method])
+    .addOption(new Option("--interactions <source>", "terms between two sites").choices(["none"]).default("none"));
+  addAnalysisOptions(command).option("--force", "replace a saved analysis of something else");
+  addCommonOptions(command).action((model: string, options: Options) =>
+    run(options, (session) => analyzeModel(model, options, session)),
+  );
+}
+
+async function analyzeModel(path: string, options: Options, session: Session): Promise<Result> {
+  const { output, force = false } = options;
+  await checkOutputs([path], [output]);
+  const resolved = resolveOptions(runOptions(options));
+  const dataset = await openDataset(options.data);
+  const binding = await bindingOf(path, dataset, resolved);
+  const known = await resumableAnalysis(output, binding, force ? "replace" : "refuse", session.note);
+  const model = await readModelFile(path);
+  await using workspace = await openWorkspace(await session.backend(), model, dataset, resolved);
+  const { onProgress, signal } = session;
+  const analysis = await analyze(workspace, {
+    criteria: options.criteria,
+    binding,
+    known,
+    onPart: (part) => writeAnalysis(part, output),
+    onProgress,
+    signal,
+  }).catch((error) => {
+    throw withWayOn(error, output);
+  });
+  return { text: `${textAnalysis(analysis)}\n\nwrote ${output}`, data: analysis };
+}

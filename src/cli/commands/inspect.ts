@@ -1,0 +1,38 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type TargetName, targets } from "../../export/targets/index.js";
+import { inspect } from "../../inspect.js";
+import { modelFileBytes, readModelFile } from "../../onnx/model-node.js";
+import { defaults } from "../../options.js";
+import { textInspection } from "../../report/text-inspection.js";
+import { addCommonOptions, type CommonOptions } from "../common-options.js";
+import { run } from "../session.js";
+
+interface Options extends CommonOptions {
+  readonly target: TargetName;
+  readonly size?: Record<string, number>;
+}
+
+export function define(command: Command): void {
+  command
+    .argument("<model>", "ONNX model")
+    .addOption(
+      new Option("--target <name>", "engine whose choices are shown")
+        .choices(Object.keys(targets))
+        .default(defaults.target),
+    )
+    .option("--size <name=n>", "size of a dimension that the model leaves open; may be repeated", addSize);
+  addCommonOptions(command).action((path: string, { target, size: sizes = {}, ...options }: Options) =>
+    run(options, async (session) => {
+      const model = await readModelFile(path);
+      const bytes = await modelFileBytes(path);
+      const inspection = await inspect(await session.backend(), model, { target, bytes, sizes });
+      return { text: textInspection(inspection), data: inspection };
+    }),
+  );
+}
+
+function addSize(text: string, known: Record<string, number> = {}): Record<string, number> {
+  const [, name, size] = /^(.+)=([1-9]\d*)$/.exec(text) ?? [];
+  if (name === undefined) throw new InvalidArgumentError("Expected a name and a size such as sequence=128.");
+  return { ...known, [name]: Number(size) };
+}

@@ -1,0 +1,51 @@
+import { type Command, Option } from "commander";
+import { bindingOf } from "../../binding-node.js";
+import { openDataset } from "../../data/open-node.js";
+import { defaults, resolveOptions } from "../../options.js";
+import { type CriterionName, criteria } from "../../sensitivity/index.js";
+import { addCommonOptions } from "../common-options.js";
+import { addLimitOptions, type LimitOptions, limitsOf } from "../limit-options.js";
+import { type AnalysisOptions, addAnalysisOptions, runOptions } from "../run-options.js";
+import { resumableAnalysis } from "../saved-analysis.js";
+import { type Result, run, type Session } from "../session.js";
+import { besides, type OutputOptions, writeQuantized } from "../write-quantized.js";
+
+interface Options extends AnalysisOptions, LimitOptions, OutputOptions {
+  readonly data: string;
+  readonly method: CriterionName;
+  readonly analysis?: string;
+  readonly force?: boolean;
+}
+
+export function define(command: Command): void {
+  command
+    .argument("<model>", "float ONNX model")
+    .requiredOption("--data <manifest>", "the data set's dataset.json")
+    .requiredOption("-o, --output <file>", "where the quantized model goes");
+  addLimitOptions(command).addOption(
+    new Option("--method <criterion>", "how sensitivities are predicted")
+      .choices(Object.keys(criteria))
+      .default(defaults.method),
+  );
+  addAnalysisOptions(command)
+    .option("--analysis <file>", "where the analysis is saved and resumed from (default: beside the output)")
+    .option("--plan <file>", "where the plan goes (default: beside the output)")
+    .option("--report <file>", "where the report goes (default: beside the output)")
+    .option("--force", "replace a saved analysis of something else")
+    .option("--verbose", "print every layer");
+  addCommonOptions(command).action((model: string, options: Options) =>
+    run(options, (session) => quantizeModel(model, options, session)),
+  );
+}
+
+async function quantizeModel(model: string, options: Options, session: Session): Promise<Result> {
+  const limits = limitsOf(options);
+  const given = { ...runOptions(options), method: options.method, search: options.search };
+  const dataset = await openDataset(options.data);
+  const saveAnalysis = options.analysis ?? besides(options.output, "analysis.json");
+  // A file that this command named itself is one of its outputs; one that the user named may be hours of work.
+  const whenStale = options.force || options.analysis === undefined ? "replace" : "refuse";
+  const binding = await bindingOf(model, dataset, resolveOptions(given));
+  const known = await resumableAnalysis(saveAnalysis, binding, whenStale, session.note);
+  return writeQuantized(session, { model, dataset, limits, run: given, known, saveAnalysis }, options);
+}

@@ -1,0 +1,149 @@
+import type { Backend } from "./backend/backend.js";
+import { Graph as EngineGraph } from "./backend/graph.js";
+import { layerMacs } from "./cost/macs.js";
+import { BitwrightError } from "./errors.js";
+import { type UnsupportedOp, unsupportedOps } from "./evaluate/engine-model.js";
+import { targets } from "./export/targets/index.js";
+import { choiceKey } from "./formats.js";
+import { type Change, cleanModel } from "./onnx/clean/index.js";
+import { cloneMessage } from "./onnx/clone.js";
+import { Graph } from "./onnx/graph.js";
+import { staticDims } from "./onnx/infer/dims.js";
+import { inferFacts } from "./onnx/infer/facts.js";
+import type { OnnxModel } from "./onnx/model.js";
+import { encodeProgram } from "./onnx/program.js";
+import { declaredTypes } from "./onnx/value-types.js";
+import type { Options } from "./options.js";
+import { elementCount } from "./tensor.js";
+
+/** What a model is made of, before anything is decided. */
+export interface Inspection {
+  readonly version: 1;
+  /** Of the file and its external data. */
+  readonly bytes: number;
+  readonly opset: number;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /** Operators as the file has them, the commonest first. */
+  readonly ops: readonly { readonly op: string; readonly count: number }[];
+  /** What can be quantized, in graph order, after the clean-up. */
+  readonly layers: readonly InspectedLayer[];
+  /** Multiply-accumulates of all layers for one sample; null when a size that is open decides. */
+  readonly macs: number | null;
+  /** What the engine lacks of the cleaned model. */
+  readonly unsupported: readonly UnsupportedOp[];
+  /** What the clean-up does before anything is quantized. */
+  readonly changes: readonly Change[];
+}
+
+export interface Port {
+  readonly name: string;
+  /** Sizes, names of sizes, and null where nothing is known. */
+  readonly dims: readonly (number | string | null)[] | null;
+}
+
+export interface InspectedLayer {
+  readonly node: string;
+  readonly op: string;
+  readonly weight: string;
+  readonly dims: readonly number[];
+  /** Of the float weight. */
+  readonly bytes: number;
+  /** For one sample; null when a size that is open decides. */
+  readonly macs: number | null;
+  /** What the target can make of it, as `weight/activation`. */
+  readonly choices: readonly string[];
+  /** Layers of one group take their formats together. */
+  readonly group: string;
+}
+
+export interface InspectOptions extends Pick<Options, "target"> {
+  /** Of the file and its external data. */
+  readonly bytes: number;
+  /** Sizes of dimensions that the model leaves open, by their names; an open first dimension is one sample. */
+  readonly sizes?: Readonly<Record<string, number>>;
+}
+
+/** Looks a model over without data. What the engine lacks is collected, not thrown. */
+export async function inspect(backend: Backend, original: OnnxModel, options: InspectOptions): Promise<Inspection> {
+  const { model, changes } = cleanModel(original);
+  const shapes = shapesOf(model, options.sizes ?? {});
+  const layers = targets[options.target].layers(model).map((layer): InspectedLayer => {
+    const { node, op, weight, choices, group } = layer;
+    return {
+      node,
+      op,
+      weight: weight.initializer,
+      dims: weight.dims,
+      bytes: 4 * elementCount(weight.dims),
+      macs: shapes.has(layer.work.tensor) ? layerMacs(layer, shapes) : null,
+      choices: choices.map(choiceKey),
+      group,
+    };
+  });
+  return {
+    version: 1,
+    bytes: options.bytes,
+    opset: new Graph(original).opset(),
+    inputs: ports(original, "input"),
+    outputs: ports(original, "output"),
+    ops: countOps(original),
+    layers,
+    macs: layers.reduce<number | null>((sum, { macs }) => (sum === null || macs === null ? null : sum + macs), 0),
+    unsupported: await unsupported(backend, model),
+    changes,
+  };
+}
+
+async function unsupported(backend: Backend, model: OnnxModel): Promise<UnsupportedOp[]> {
+  const { program, nodes } = encodeProgram(model);
+  const graph = await EngineGraph.create(backend, program);
+  try {
+    return unsupportedOps(model, nodes, await graph.describe());
+  } finally {
+    await graph.dispose();
+  }
+}
+
+function ports({ graph }: OnnxModel, kind: "input" | "output"): Port[] {
+  const types = declaredTypes(graph);
+  const constants = new Set(graph.initializer.map(({ name }) => name));
+  return graph[kind]
+    .filter(({ name }) => !constants.has(name))
+    .map(({ name }) => ({ name, dims: types.get(name)?.dims?.map((dim) => dim ?? null) ?? null }));
+}
+
+function countOps({ graph }: OnnxModel): Inspection["ops"] {
+  const counts = new Map<string, number>();
+  for (const { opType } of graph.node) counts.set(opType, (counts.get(opType) ?? 0) + 1);
+  return [...counts].map(([op, count]) => ({ op, count })).sort((a, b) => b.count - a.count || (a.op < b.op ? -1 : 1));
+}
+
+/** Shapes of the values that the sizes decide, for one sample. */
+function shapesOf(model: OnnxModel, sizes: Readonly<Record<string, number>>): Map<string, readonly number[]> {
+  const proto = cloneMessage(model.proto);
+  const sized: OnnxModel = { proto, graph: proto.graph! };
+  const unknown = new Set(Object.keys(sizes));
+  for (const { type } of sized.graph.input) {
+    if (type?.value.case !== "tensorType") continue;
+    for (const [axis, dim] of (type.value.value.shape?.dim ?? []).entries()) {
+      const name = dim.value.case === "dimParam" ? dim.value.value : undefined;
+      if (name !== undefined) unknown.delete(name);
+      if (dim.value.case === "dimValue") continue;
+      const size = (name === undefined ? undefined : sizes[name]) ?? (axis === 0 ? 1 : undefined);
+      if (size !== undefined) dim.value = { case: "dimValue", value: BigInt(size) };
+    }
+  }
+  if (unknown.size > 0) {
+    throw new BitwrightError("invalid-option", "the model's inputs have no dimension of this name", {
+      where: "size",
+      received: [...unknown].join(", "),
+    });
+  }
+  const shapes = new Map<string, readonly number[]>();
+  for (const [name, { dims }] of inferFacts(new Graph(sized))) {
+    const known = staticDims(dims);
+    if (known !== undefined) shapes.set(name, known);
+  }
+  return shapes;
+}

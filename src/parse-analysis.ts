@@ -1,0 +1,77 @@
+import type { AnalysedSite, Analysis } from "./analysis.js";
+import type { Field } from "./data/field.js";
+import { formats } from "./formats.js";
+import type { SiteScore, SiteScores } from "./sensitivity/criterion.js";
+import { type CriterionName, criteria } from "./sensitivity/index.js";
+
+/**
+ * Checks a saved analysis.
+ * @throws BitwrightError `invalid-data` that names the field.
+ */
+export function parseAnalysis(root: Field): Analysis {
+  const version = root.at("version");
+  if (version.value !== 1) version.fail("1", "It was written by another version of bitwright; analyze again");
+  const { model, data, options } = root.at("binding").object(["model", "data", "options"]);
+  return {
+    version: 1,
+    binding: {
+      model: model.text(),
+      data: data.text(),
+      options: Object.fromEntries(options.entries().map(([name, { value }]) => [name, value])),
+    },
+    ranges: record(root.at("ranges"), parseRange),
+    sites: root.at("sites").list().map(parseSite),
+    criteria: parseCriteria(root.at("criteria")),
+    interactions: parseInteractions(root.at("interactions")),
+  };
+}
+
+function parseRange(field: Field): readonly [number, number] {
+  const [min, max, ...rest] = field.list();
+  if (min === undefined || max === undefined || rest.length > 0) field.fail("[smallest, largest]");
+  return [min.number(), max.number()];
+}
+
+function parseSite(field: Field): AnalysedSite {
+  const { id, kind, tensor, node, op, elements, group } = field.object([
+    "id",
+    "kind",
+    "tensor",
+    "node",
+    "op",
+    "elements",
+    "group",
+  ]);
+  return {
+    id: id.text(),
+    kind: kind.choice(["weight", "activation"]),
+    tensor: tensor.text(),
+    node: node.text(),
+    op: op.text(),
+    elements: elements.integer(0),
+    group: group.text(),
+  };
+}
+
+function parseCriteria(field: Field): Partial<Record<CriterionName, SiteScores>> {
+  field.object(Object.keys(criteria));
+  return record(field, (scores) => record(scores, parseScore));
+}
+
+function parseScore(field: Field): SiteScore {
+  const { cost, trace, standardError } = field.object(["cost", "trace", "standardError"]);
+  cost.object(Object.keys(formats));
+  return {
+    cost: record(cost, (value) => value.number()),
+    ...(trace.present && { trace: trace.number() }),
+    ...(standardError.present && { standardError: standardError.number() }),
+  };
+}
+
+function parseInteractions(field: Field): Analysis["interactions"] {
+  return { source: field.at("source").choice(["none"]), choices: [], matrix: [] };
+}
+
+function record<T>(field: Field, parse: (member: Field) => T): Record<string, T> {
+  return Object.fromEntries(field.entries().map(([name, member]) => [name, parse(member)]));
+}

@@ -1,0 +1,105 @@
+import type { PairedComparison } from "../data/statistics.js";
+import type { Verified } from "../plan.js";
+import { columns } from "./columns.js";
+import type { Report, ReportLayer } from "./report.js";
+import { bytes, metricValue, milliseconds, percent, plural } from "./units.js";
+
+/** Layers that are printed one by one; of longer models only the exceptions are. */
+const mostLayers = 24;
+
+/** A report for a terminal: the layers with their formats and reasons, and the figures before and after. */
+export function textReport(report: Report, { verbose = false } = {}): string {
+  const { layers } = report;
+  const table = verbose || layers.length <= mostLayers ? layerTable(layers) : summary(report);
+  return [...table, "", ...figures(report), "", ...verification(report)].join("\n");
+}
+
+function layerTable(layers: readonly ReportLayer[]): string[] {
+  const rows = layers.map(({ node, op, weightFormat, activationFormat, why }) => [
+    node,
+    op,
+    weightFormat,
+    activationFormat,
+    why,
+  ]);
+  return columns([["layer", "op", "weight", "activation", "why"], ...rows]);
+}
+
+/** Counts the formats and lists the layers that do not have the commonest. */
+function summary({ layers, choices }: Report): string[] {
+  const total = layers.reduce((sum, { elements }) => sum + elements, 0);
+  const counts = choices.map(({ weight, activation, layers, elements }) => [
+    weight,
+    activation,
+    plural(layers, "layer"),
+    `${percent(elements / total, 1)} of the weights`,
+  ]);
+  const [commonest] = [...choices].sort((a, b) => b.layers - a.layers);
+  const others = layers.filter(
+    ({ weightFormat, activationFormat }) =>
+      weightFormat !== commonest!.weight || activationFormat !== commonest!.activation,
+  );
+  const shown = others.slice(0, mostLayers);
+  const more = others.length - shown.length;
+  return [
+    ...columns([["weight", "activation", "layers", "share"], ...counts]),
+    ...(others.length === 0 ? [] : ["", "otherwise than most:", ...layerTable(shown)]),
+    ...(more === 0 ? [] : [`and ${more} more; --verbose prints all`]),
+  ];
+}
+
+function figures({ plan: { before, after, verified } }: Report): string[] {
+  const value = (figure: number | null) => (figure === null ? "?" : metricValue(before.metric, figure));
+  const time = (figure: number | null) => (figure === null ? "?" : milliseconds(figure));
+  return columns([
+    ["", "float", "quantized", ""],
+    [
+      before.metric,
+      value(before.value),
+      value(after.value),
+      verified === null ? "" : kept(verified, before.value, after.value),
+    ],
+    ["size", bytes(before.bytes), bytes(after.bytes), percent(after.bytes / before.bytes, 1)],
+    [
+      "latency",
+      time(before.latencyMs),
+      time(after.latencyMs),
+      verified === null ? "" : `${verified.latencyRatio.toFixed(2)} x, median of interleaved runs`,
+    ],
+  ]);
+}
+
+/** What the pairs of answers say: the share that was kept, and what so many samples can tell. */
+function kept({ paired, samples, kl }: Verified, before: number | null, after: number | null): string {
+  if (paired === null)
+    return before === null || after === null
+      ? ""
+      : `${percent(after / before)} of it, on ${plural(samples, "sample")}; divergence ${kl.toExponential(1)}`;
+  return describePairs(paired);
+}
+
+/** What a comparison on the same samples shows. */
+export function describePairs({ keepRatio, lost, gained, confidence, samples }: PairedComparison): string {
+  const bound = `at least ${percent(keepRatio.low)} with ${percent(confidence, 0)} confidence`;
+  return `${percent(keepRatio.value)} kept, ${bound}; ${lost} answers lost, ${gained} gained of ${samples}`;
+}
+
+function verification({ plan }: Report): string[] {
+  const { verified, unverified } = plan;
+  if (verified === null) return [`not verified: ${unverified}`];
+  const where = `in onnxruntime on ${plural(verified.samples, "sample")} that nothing else has seen`;
+  const lines = [`${verified.withinBand ? "verified" : "NOT within the limits"} ${where}`];
+  const detectable = verified.paired?.smallestDetectableDrop;
+  if (detectable !== undefined)
+    lines.push(`so many samples show a drop of ${(100 * detectable).toFixed(2)} points or more`);
+  if (verified.undone > 0)
+    lines.push(`${plural(verified.undone, "group")} taken back after an earlier file had failed`);
+  if (verified.fusedAsPlanned)
+    lines.push("the engine's optimized graph has integer kernels exactly where the plan has them");
+  else
+    lines.push(
+      "the engine runs some layers otherwise than planned:",
+      ...verified.fusionProblems.map((problem) => `  ${problem}`),
+    );
+  return lines;
+}
