@@ -48,6 +48,17 @@ describe("Graph", () => {
     expect(graph.opset("acme")).toBe(0);
   });
 
+  it("gives no sole use of a value that leaves the graph", () => {
+    const model = buildModel(17)
+      .input("x", [2])
+      .node("Neg", ["x"], ["a"])
+      .node("Relu", ["a"], ["b"])
+      .node("Abs", ["b"], ["y"]);
+    const graph = new Graph(model.output("a").output("y").build());
+    expect(graph.soleUse("a")).toBeUndefined();
+    expect(graph.soleUse("b")).toMatchObject({ port: 0 });
+  });
+
   it("counts a value captured by one subgraph as used", () => {
     const model = buildModel(17).input("x", [2]).input("condition", [], "bool").node("Neg", ["x"], ["a"]);
     const graph = new Graph(

@@ -111,7 +111,9 @@ describe("merge-activations", () => {
     const model = chain(["Relu", [0, 6]])
       .node("Neg", ["v1"], ["z"])
       .output("z");
-    expect((await cleanAndCompare(model, { x })).ops).toEqual(["Neg", "Relu", "Clip", "Neg"]);
+    const { ops, graph } = await cleanAndCompare(model, { x });
+    expect(ops).toEqual(["Neg", "Relu", "Clip", "Neg"]);
+    expect(graph.producer("y")!.input[0]).toBe("v1");
   });
 
   it("still drops a second one that does nothing", async () => {

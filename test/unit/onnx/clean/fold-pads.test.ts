@@ -89,9 +89,13 @@ describe("fold-pads", () => {
     ["the Conv pads by itself", padded("Conv", { auto_pad: "SAME_LOWER" })],
     ["another node reads it", padded("Conv", {}).node("Relu", ["p"], ["z"]).output("z")],
     ["it leaves the graph", padded("Conv", {}).output("p")],
-    ["AveragePool has padding that it does not count", padded("AveragePool", { ...window, pads: [1n, 1n, 1n, 1n] })],
+    [
+      "AveragePool has padding that it does not count",
+      padded("AveragePool", { ...window, pads: [1n, 1n, 1n, 1n] }, { pads: [0, 0, 1, 0, 0, 0, 0, 0] }),
+    ],
     ["AveragePool adds windows", padded("AveragePool", { ...window, ceil_mode: 1n })],
     ["MaxPool may see values below zero", padded("MaxPool", window)],
+    ["MaxPool sees values below zero behind an operator", padded("MaxPool", window, { first: "Tanh" })],
     ["MaxPool is padded with a number", padded("MaxPool", window, { value: -1000 })],
     [
       "MaxPool would be padded by a whole window",

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { cleanModel } from "../../../../src/onnx/clean/index.js";
 import { cleanAndCompare } from "../../../support/clean-oracle.js";
 import { buildModel, type ModelBuilder } from "../../../support/model-builder.js";
 import { ifNode } from "../../../support/subgraphs.js";
@@ -67,6 +68,20 @@ describe("no-ops", () => {
     ["Concat", between((m) => m.node("Concat", ["n", "n"], ["o"], { axis: 1n }))],
   ])("keeps a %s that does something", async (op, model) => {
     expect((await cleanAndCompare(model, { x })).ops).toContain(op);
+  });
+
+  it("keeps a Reshape of nothing, whose sizes do not follow from the count", async () => {
+    const model = buildModel(17)
+      .input("x", [0, "T"])
+      .constant("s", int64([2], [0, 5]));
+    model.node("Neg", ["x"], ["n"]).node("Reshape", ["n", "s"], ["y"], { allowzero: 1n }).output("y");
+    expect((await cleanAndCompare(model, { x: float32([0, 3], []) })).ops).toEqual(["Neg", "Reshape"]);
+  });
+
+  it("keeps a Dropout whose mask is read", () => {
+    const model = buildModel(17).input("x", [2]).node("Neg", ["x"], ["n"]).node("Dropout", ["n"], ["o", "mask"]);
+    model.node("Cast", ["mask"], ["m"], { to: 1n }).node("Add", ["o", "m"], ["y"]).output("y");
+    expect(cleanModel(model.build()).changes).toEqual([]);
   });
 
   it("joins transposes that do not cancel, and keeps the first for its other readers", async () => {
