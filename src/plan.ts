@@ -30,6 +30,8 @@ export interface Plan {
     readonly floatMetric: number;
     readonly metric: number;
     readonly divergence: number;
+    /** Whether a higher metric is better. */
+    readonly higherIsBetter: boolean;
   };
   /** What the clean-up changed before anything was quantized. */
   readonly changes: readonly Change[];
@@ -77,21 +79,27 @@ export interface Verified {
   readonly undone: number;
 }
 
-/** Why a group has its choice: what it costs, and what kept it from a narrower one. */
-export function explain({ choices }: SearchGroup, chosen: number): string {
+/**
+ * Why a group has its choice: what it costs, and what kept it from a narrower one.
+ * @param takenBack - Whether a narrower choice was inside the limits in the search and not in verification.
+ */
+export function explain({ choices }: SearchGroup, chosen: number, takenBack: boolean): string {
   const now = choices[chosen]!;
   const narrower = choices.filter((choice) => bits(choice) < bits(now)).sort((a, b) => a.cost - b.cost)[0];
-  const cost = chosen === 0 ? "kept float" : `predicted rise ${number(now.cost)}`;
-  if (narrower === undefined) return `${cost}; nothing narrower is offered`;
-  return `${cost}; ${name(narrower.choice)} would rise ${number(narrower.cost)}, beyond what the band left`;
+  const cost = chosen === 0 ? "kept float" : `costs ${number(now.cost)}`;
+  if (narrower === undefined) return `${cost}; the narrowest offered`;
+  const reason = takenBack ? "taken back after verification" : "more than the limits leave";
+  return `${cost}; ${name(narrower.choice, now.choice)} would cost ${number(narrower.cost)}, ${reason}`;
 }
 
 function bits({ choice }: GroupChoice): number {
   return formats[choice.weight].bits + formats[choice.activation].bits;
 }
 
-function name({ weight, activation }: LayerChoice): string {
-  return activation === "float" ? `weight ${weight}` : `weight ${weight} with ${activation} activation`;
+/** A choice by what it changes. */
+function name({ weight, activation }: LayerChoice, now: LayerChoice): string {
+  if (activation === now.activation) return `${weight} weights`;
+  return weight === now.weight ? `${activation} activations` : `${weight} weights and ${activation} activations`;
 }
 
 function number(value: number): string {

@@ -148,6 +148,7 @@ async function planOf(
   const group = new Map(groups.flatMap((g, i) => g.layers.map((node) => [node, i] as const)));
   const { name: metric } = dataset.metric;
   const known = "unverified" in verified ? null : verified;
+  const takenBack = new Set(result.lowered.slice(result.lowered.length - undone).map((lowering) => lowering.group));
   return {
     version: 1,
     target: options.target,
@@ -162,7 +163,7 @@ async function planOf(
         weight: weight.initializer,
         weightFormat: choice.weight,
         activationFormat: choice.activation,
-        why: explain(groups[at]!, assignment[at]!),
+        why: explain(groups[at]!, assignment[at]!, takenBack.has(at)),
       };
     }),
     before: {
@@ -183,6 +184,7 @@ async function planOf(
       floatMetric: result.steps[0]!.verdict.metric,
       metric: result.verdict.metric,
       divergence: result.verdict.divergence,
+      higherIsBetter: dataset.metric.higherIsBetter,
     },
     changes,
   };
