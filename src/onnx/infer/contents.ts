@@ -5,7 +5,8 @@ import { arithmetic } from "./arithmetic.js";
 import { broadcastStrides, type Content, type Element, readStrided, roomFor, stridesOf } from "./content.js";
 import { normalizeAxis } from "./dims.js";
 import type { Operands } from "./operands.js";
-import { shapeBounds, sliceRanges, splitSizes } from "./types-layout.js";
+import { sliceRanges, splitSizes } from "./types-cut.js";
+import { shapeBounds } from "./types-generate.js";
 
 /** Gives the elements of one output, whose shape `dims` is known, as far as they follow from the inputs. */
 export type ContentRule = (op: Operands, dims: readonly number[], output: number) => ArrayLike<Element> | undefined;

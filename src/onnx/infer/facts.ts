@@ -8,11 +8,21 @@ import { contentOf } from "./content.js";
 import { contentOfOutput } from "./contents.js";
 import { staticDims } from "./dims.js";
 import { type Facts, Operands, type TypeRule } from "./operands.js";
+import { cutTypes } from "./types-cut.js";
 import { elementwiseTypes } from "./types-elementwise.js";
+import { generateTypes } from "./types-generate.js";
 import { layerTypes } from "./types-layers.js";
 import { layoutTypes } from "./types-layout.js";
+import { reduceTypes } from "./types-reduce.js";
 
-const typeRules: Readonly<Record<string, TypeRule>> = { ...elementwiseTypes, ...layerTypes, ...layoutTypes };
+const typeRules: Readonly<Record<string, TypeRule>> = {
+  ...elementwiseTypes,
+  ...layerTypes,
+  ...layoutTypes,
+  ...cutTypes,
+  ...reduceTypes,
+  ...generateTypes,
+};
 
 /** Shape arithmetic works on vectors of a few numbers; longer contents are worked out only when they are folded. */
 const smallContent = 1024;

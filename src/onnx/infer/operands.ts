@@ -56,3 +56,8 @@ export class Operands {
 
 /** Types of a node's outputs, as far as they follow from its inputs. */
 export type TypeRule = (op: Operands) => readonly ValueType[];
+
+/** A rule that gives the first output's shape; its element type is the first input's. */
+export function shaped(rule: (op: Operands) => readonly Dim[] | undefined): TypeRule {
+  return (op) => [{ dataType: op.type(), dims: rule(op) }];
+}

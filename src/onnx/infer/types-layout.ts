@@ -1,13 +1,7 @@
-import { intAttribute, intsAttribute, stringAttribute, tensorAttribute } from "../attributes.js";
-import { TensorProto_DataType as Code } from "../generated/onnx_pb.js";
-import type { Dim, ValueType } from "../value-types.js";
+import { intAttribute, intsAttribute, stringAttribute } from "../attributes.js";
+import type { Dim } from "../value-types.js";
 import { broadcastDims, normalizeAxes, normalizeAxis, productDim, quotientDim } from "./dims.js";
-import type { Operands, TypeRule } from "./operands.js";
-
-/** A rule that gives the first output's shape; its element type is the first input's. */
-function shaped(rule: (op: Operands) => readonly Dim[] | undefined): TypeRule {
-  return (op) => [{ dataType: op.type(), dims: rule(op) }];
-}
+import { type Operands, shaped, type TypeRule } from "./operands.js";
 
 const reshape = shaped((op) => {
   const target = op.elements(1);
@@ -77,72 +71,6 @@ const concat = shaped((op) => {
   });
 });
 
-const split: TypeRule = (op) => {
-  const count = op.node.output.length;
-  const dims = op.dims();
-  const along = dims && normalizeAxis(intAttribute(op.node, "axis", 0), dims.length);
-  const sizes = splitSizes(op);
-  return op.node.output.map((_, output): ValueType => {
-    if (dims === undefined || along === undefined) return { dataType: op.type(), dims: undefined };
-    return { dataType: op.type(), dims: dims.with(along, sizes?.[output] ?? (count === 1 ? dims[along] : undefined)) };
-  });
-};
-
-/** The sizes that a Split cuts its axis into; undefined when they are not known. */
-export function splitSizes(op: Operands): number[] | undefined {
-  const sizes = op.parameters(1, "split");
-  if (sizes !== "absent") return sizes;
-  const dims = op.dims();
-  const along = dims && normalizeAxis(intAttribute(op.node, "axis", 0), dims.length);
-  const length = along === undefined ? undefined : dims?.[along];
-  if (typeof length !== "number") return undefined;
-  const count = op.node.output.length;
-  // Equal parts, of which the last one may be smaller.
-  const part = Math.ceil(length / count);
-  return Array.from({ length: count }, (_, output) => Math.max(0, Math.min(part, length - output * part)));
-}
-
-/** One axis of a Slice with its bounds inside the shape. */
-export interface SliceRange {
-  readonly axis: number;
-  readonly start: number;
-  readonly step: number;
-  readonly count: number;
-}
-
-/** What a Slice keeps of each axis it names; "unknown" for an axis whose part depends on the run. */
-export function sliceRanges(op: Operands): (SliceRange | { readonly axis: number; readonly count: Dim })[] | undefined {
-  const dims = op.dims();
-  const starts = op.parameters(1, "starts");
-  const ends = op.parameters(2, "ends");
-  const named = op.parameters(3, "axes");
-  const steps = op.has(4) ? op.integers(4) : "absent";
-  if (dims === undefined || !Array.isArray(starts) || !Array.isArray(ends)) return undefined;
-  if (named === undefined || steps === undefined) return undefined;
-  const axes = normalizeAxes(named === "absent" ? starts.map((_, axis) => axis) : named, dims.length);
-  return axes?.map((axis, i) => {
-    const step = steps === "absent" ? 1 : (steps[i] ?? 1);
-    const [from, to] = [starts[i] ?? 0, ends[i] ?? 0];
-    const length = dims[axis];
-    if (typeof length !== "number" || step === 0) {
-      const whole = from === 0 && step === 1 && to >= 2 ** 31 - 1;
-      return { axis, count: whole ? length : undefined };
-    }
-    const clamp = (value: number, low: number, high: number) =>
-      Math.max(low, Math.min(high, value < 0 ? value + length : value));
-    const start = step > 0 ? clamp(from, 0, length) : clamp(from, 0, length - 1);
-    const end = step > 0 ? clamp(to, 0, length) : clamp(to, -1, length - 1);
-    return { axis, start, step, count: Math.max(0, Math.ceil((end - start) / step)) };
-  });
-}
-
-const slice = shaped((op) => {
-  const dims = op.dims();
-  const ranges = sliceRanges(op);
-  if (dims === undefined || ranges === undefined) return dims?.map(() => undefined);
-  return ranges.reduce<readonly Dim[]>((kept, { axis, count }) => kept.with(axis, count), dims);
-});
-
 const gather = shaped((op) => {
   const [dims, indices] = [op.dims(), op.dims(1)];
   const axis = dims && normalizeAxis(intAttribute(op.node, "axis", 0), dims.length);
@@ -209,71 +137,7 @@ function scaleBlocks(op: Operands, factor: number): Dim[] | undefined {
   return dims?.length === 4 ? [batch, ...sizes] : undefined;
 }
 
-const shape: TypeRule = (op) => {
-  const dims = op.dims();
-  if (dims === undefined) return [{ dataType: Code.INT64, dims: [undefined] }];
-  return [{ dataType: Code.INT64, dims: [dims.slice(...shapeBounds(op, dims.length)).length] }];
-};
-
-/** The part of the shape that a Shape node gives: its attributes `start` and `end`. */
-export function shapeBounds(op: Operands, rank: number): [start: number, end: number] {
-  const clamp = (axis: number) => Math.max(0, Math.min(rank, axis < 0 ? axis + rank : axis));
-  return [clamp(intAttribute(op.node, "start", 0)), clamp(intAttribute(op.node, "end", rank))];
-}
-
-const constantOfShape: TypeRule = (op) => {
-  const value = tensorAttribute(op.node, "value");
-  return [{ dataType: value?.dataType ?? Code.FLOAT, dims: op.elements(0) ?? unknownOfRank(op.dims()?.[0]) }];
-};
-
-function unknownOfRank(rank: Dim): Dim[] | undefined {
-  return typeof rank === "number" && rank < 64 ? new Array<Dim>(rank).fill(undefined) : undefined;
-}
-
-const range: TypeRule = (op) => {
-  const [start, limit, delta] = [0, 1, 2].map((port) => op.elements(port)?.[0]);
-  const known = typeof start === "number" && typeof limit === "number" && typeof delta === "number" && delta !== 0;
-  return [{ dataType: op.type(), dims: [known ? Math.max(0, Math.ceil((limit - start) / delta)) : undefined] }];
-};
-
-const topK: TypeRule = (op) => {
-  const dims = op.dims();
-  const axis = dims && normalizeAxis(intAttribute(op.node, "axis", -1), dims.length);
-  const kept = axis === undefined ? undefined : dims?.with(axis, op.elements(1)?.[0]);
-  return [
-    { dataType: op.type(), dims: kept },
-    { dataType: Code.INT64, dims: kept },
-  ];
-};
-
-/** ReduceX: the axes named are dropped or become one; all of them when none is named. */
-const reduce = shaped((op) => {
-  const dims = op.dims();
-  const axes = op.parameters(1, "axes");
-  const keep = intAttribute(op.node, "keepdims", 1) !== 0;
-  if (dims === undefined) return undefined;
-  if (axes === undefined) return keep ? dims.map(() => undefined) : undefined;
-  const none = axes === "absent" || axes.length === 0;
-  if (none && intAttribute(op.node, "noop_with_empty_axes", 0) !== 0) return dims;
-  const reduced = none ? dims.map((_, axis) => axis) : normalizeAxes(axes, dims.length);
-  if (reduced === undefined) return undefined;
-  return keep
-    ? dims.map((dim, axis) => (reduced.includes(axis) ? 1 : dim))
-    : dims.filter((_, axis) => !reduced.includes(axis));
-});
-
-const arg: TypeRule = (op) => {
-  const dims = op.dims();
-  const axis = dims && normalizeAxis(intAttribute(op.node, "axis", 0), dims.length);
-  if (dims === undefined || axis === undefined) return [{ dataType: Code.INT64, dims: undefined }];
-  const keep = intAttribute(op.node, "keepdims", 1) !== 0;
-  return [{ dataType: Code.INT64, dims: keep ? dims.with(axis, 1) : dims.toSpliced(axis, 1) }];
-};
-
-const reductions =
-  "ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare";
-
-/** Operators that move, cut, join or reduce along axes. */
+/** Operators that reshape, move, join, repeat or resample. */
 export const layoutTypes: Readonly<Record<string, TypeRule>> = {
   Reshape: reshape,
   Flatten: flatten,
@@ -281,8 +145,6 @@ export const layoutTypes: Readonly<Record<string, TypeRule>> = {
   Squeeze: squeeze,
   Unsqueeze: unsqueeze,
   Concat: concat,
-  Split: split,
-  Slice: slice,
   Gather: gather,
   GatherElements: (op) => [{ dataType: op.type(), dims: op.dims(1) }],
   Pad: pad,
@@ -292,13 +154,4 @@ export const layoutTypes: Readonly<Record<string, TypeRule>> = {
   Upsample: resize,
   DepthToSpace: depthToSpace,
   SpaceToDepth: spaceToDepth,
-  Shape: shape,
-  Size: () => [{ dataType: Code.INT64, dims: [] }],
-  ConstantOfShape: constantOfShape,
-  Range: range,
-  TopK: topK,
-  NonZero: (op) => [{ dataType: Code.INT64, dims: [op.dims()?.length, undefined] }],
-  ArgMax: arg,
-  ArgMin: arg,
-  ...Object.fromEntries(reductions.split(" ").map((opType) => [opType, reduce])),
 };
