@@ -102,6 +102,7 @@ enum bw_loss {
   BW_KL = 1,              // target: reference logits like the value; KL(softmax(target) || softmax(value))
   BW_SQUARED_ERROR = 2,   // target: reference like the value; sum of squared differences, halved
   BW_LINEAR = 3,          // target: cotangent like the value; sum of products
+  BW_SUM = 4,             // no target; the sum of the elements
 };
 // Puts a loss on a float value of the last forward run with keep. Rows (all axes but the last) of one sample are averaged.
 // out_losses: one for each sample. The loss that is differentiated is the sum of these.

@@ -1,7 +1,8 @@
-import type { LayerChoice } from "./formats.js";
+import type { BiasShifts } from "./calibrate/bias-correction.js";
 import type { Range } from "./export/layout.js";
-import type { CriterionName } from "./sensitivity/index.js";
+import type { LayerChoice } from "./formats.js";
 import type { Site, SiteScores } from "./sensitivity/criterion.js";
+import type { CriterionName } from "./sensitivity/index.js";
 
 /** What is known about a model on a data set: enough to search without measuring again. Saved as analysis.json. */
 export interface Analysis {
@@ -10,6 +11,10 @@ export interface Analysis {
   readonly binding: Binding;
   /** Range of every activation that the target may quantize, [min, max]. */
   readonly ranges: Readonly<Record<string, readonly [number, number]>>;
+  /** Mean shift of each output channel that rounding a weight causes, by node and format; taken off the biases. */
+  readonly biasShifts: BiasShifts;
+  /** Nodes of the leading layers that this machine runs faster on float kernels, as measured; they take float activations. */
+  readonly floatKernels: readonly string[];
   readonly sites: readonly AnalysedSite[];
   readonly criteria: Readonly<Partial<Record<CriterionName, SiteScores>>>;
   /** Second-order terms between sites; `none` leaves the matrix empty. */

@@ -1,4 +1,5 @@
 import type { AnalysedSite, Analysis, Binding } from "./analysis.js";
+import { measureBiasShifts } from "./calibrate/bias-correction.js";
 import { calibrate } from "./calibrate/calibrate.js";
 import type { Dataset } from "./data/dataset.js";
 import { BitwrightError } from "./errors.js";
@@ -17,9 +18,14 @@ export interface AnalyzeOptions extends Control {
   readonly binding: Binding;
   /** Parts that are known from an earlier run with the same binding; they are not computed again. */
   readonly known?: Analysis | undefined;
+  /** Measures which layers the target runs faster on float kernels; none are taken to be without it. */
+  readonly findFloatKernels?: ((ranges: ReadonlyMap<string, Range>) => Promise<readonly string[]>) | undefined;
   /** Called whenever a part is finished, so that it can be saved. */
   readonly onPart?: ((analysis: Analysis) => Promise<void> | void) | undefined;
 }
+
+/** Means over the positions of this many samples are steady. */
+const shiftSamples = 64;
 
 /**
  * Calibrates the activations on the calibration split and scores every site by the criteria asked for, on the samples that the options name.
@@ -39,17 +45,32 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
         })
       : new Map<string, Range>(Object.entries(known.ranges).map(([name, [min, max]]) => [name, { min, max }]));
 
+  const biasShifts =
+    known?.biasShifts ??
+    (await measureBiasShifts({
+      ...workspace,
+      quantizer: workspace.weightQuantizer,
+      samples: dataset.splits.calibration.slice(0, shiftSamples),
+      batchSize: run.batchSize,
+      onProgress,
+      signal,
+    }));
+
+  const floatKernels = known?.floatKernels ?? (await options.findFloatKernels?.(ranges)) ?? [];
+
   const samples = sensitivitySamples(dataset, run);
   const evaluator = await Evaluator.create(engine, workspace.simulator, dataset, samples, {
     batchSize: run.batchSize,
     divergence: workspace.divergence,
     signal,
   });
-  const sites = sitesOf(workspace, ranges, await shapesOf(workspace, tensors));
+  const sites = sitesOf(workspace, ranges, biasShifts, await shapesOf(workspace, tensors));
   let analysis: Analysis = {
     version: 1,
     binding,
     ranges: Object.fromEntries([...ranges].map(([name, { min, max }]) => [name, [min, max] as const])),
+    biasShifts,
+    floatKernels,
     sites: sites.map(
       ({ id, kind, tensor, node, op, elements, group }): AnalysedSite => ({
         id,

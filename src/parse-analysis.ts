@@ -1,4 +1,5 @@
 import type { AnalysedSite, Analysis } from "./analysis.js";
+import type { BiasShifts } from "./calibrate/bias-correction.js";
 import type { Field } from "./data/field.js";
 import { formats } from "./formats.js";
 import type { SiteScore, SiteScores } from "./sensitivity/criterion.js";
@@ -20,6 +21,11 @@ export function parseAnalysis(root: Field): Analysis {
       options: Object.fromEntries(options.entries().map(([name, { value }]) => [name, value])),
     },
     ranges: record(root.at("ranges"), parseRange),
+    biasShifts: record(root.at("biasShifts"), parseShifts),
+    floatKernels: root
+      .at("floatKernels")
+      .list()
+      .map((field) => field.text()),
     sites: root.at("sites").list().map(parseSite),
     criteria: parseCriteria(root.at("criteria")),
     interactions: parseInteractions(root.at("interactions")),
@@ -30,6 +36,11 @@ function parseRange(field: Field): readonly [number, number] {
   const [min, max, ...rest] = field.list();
   if (min === undefined || max === undefined || rest.length > 0) field.fail("[smallest, largest]");
   return [min.number(), max.number()];
+}
+
+function parseShifts(field: Field): BiasShifts[string] {
+  field.object(Object.keys(formats));
+  return record(field, (shifts) => shifts.list().map((shift) => shift.number()));
 }
 
 function parseSite(field: Field): AnalysedSite {

@@ -6,6 +6,7 @@ import { analyze } from "./analyze.js";
 import type { Backend } from "./backend/backend.js";
 import { loadBackend } from "./backend/load-node.js";
 import { bindingOf } from "./binding-node.js";
+import { measuredFloatKernels } from "./cost/float-kernels-node.js";
 import type { Dataset } from "./data/dataset.js";
 import { openDataset } from "./data/open-node.js";
 import { BitwrightError } from "./errors.js";
@@ -62,6 +63,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
     criteria: [run.method],
     binding,
     known: options.analysis,
+    findFloatKernels: (ranges) => measuredFloatKernels(workspace, ranges, { onProgress, signal }),
     onPart: options.onAnalysis,
     onProgress,
     signal,

@@ -9,9 +9,9 @@ import type { Limits } from "./options.js";
 import type { Control } from "./progress.js";
 import { searches } from "./search/index.js";
 import type { Assignment, SearchGroup, SearchProblem, SearchResult } from "./search/problem.js";
-import type { CriterionName } from "./sensitivity/index.js";
 import type { SiteScores } from "./sensitivity/criterion.js";
-import type { Workspace } from "./workspace.js";
+import type { CriterionName } from "./sensitivity/index.js";
+import { layoutOptions, type Workspace } from "./workspace.js";
 
 /** A search that has ended, with the way from its assignments to layouts. */
 export interface SearchOutcome {
@@ -29,19 +29,27 @@ export interface SearchOptions extends Control {
 }
 
 /** Searches the smallest configuration inside the limits, guided by a saved analysis, with the engine as judge on the search split. */
-export async function searchPlan(workspace: Workspace, analysis: Analysis, options: SearchOptions): Promise<SearchOutcome> {
-  const { dataset, engine, simulator, target, model, layers, weightScales, options: run } = workspace;
+export async function searchPlan(
+  workspace: Workspace,
+  analysis: Analysis,
+  options: SearchOptions,
+): Promise<SearchOutcome> {
+  const { dataset, engine, simulator, target, model, layers, options: run } = workspace;
   const { limits, method, onProgress, signal } = options;
   const scores = analysis.criteria[method]!;
   const ranges = rangesOf(analysis);
-  const groups = searchGroups(layers, scores);
+  const rounding = layoutOptions(workspace, analysis.biasShifts);
+  const groups = searchGroups(
+    layers.map((layer) => onFloatKernel(layer, analysis)),
+    scores,
+  );
   const evaluator = await Evaluator.create(engine, simulator, dataset, "search", {
     batchSize: run.batchSize,
     divergence: workspace.divergence,
     signal,
   });
   const choices = (assignment: Assignment) => choicesOf(groups, assignment);
-  const layout = (assignment: Assignment) => target.layout(model, choices(assignment), ranges, { weightScales });
+  const layout = (assignment: Assignment) => target.layout(model, choices(assignment), ranges, rounding);
   const problem: SearchProblem = {
     groups,
     async evaluate(assignment) {
@@ -53,6 +61,12 @@ export async function searchPlan(workspace: Workspace, analysis: Analysis, optio
   };
   const result = await searches[run.search](problem, { onProgress, signal });
   return { groups, result, scores, choices, layout };
+}
+
+/** A layer without the choices for integer kernels, if it runs faster on a float one. */
+function onFloatKernel(layer: PlannedLayer, { floatKernels }: Analysis): PlannedLayer {
+  if (!floatKernels.includes(layer.node)) return layer;
+  return { ...layer, choices: layer.choices.filter(({ activation }) => activation === "float") };
 }
 
 function searchGroups(layers: readonly PlannedLayer[], scores: SiteScores): SearchGroup[] {
@@ -72,7 +86,9 @@ function searchGroups(layers: readonly PlannedLayer[], scores: SiteScores): Sear
 /** The choices that every layer of a group has; float is always among them, first. */
 function sharedChoices(group: readonly PlannedLayer[]): LayerChoice[] {
   const [first, ...others] = group.map(({ choices }) => choices);
-  return first!.filter((choice) => others.every((choices) => choices.some((other) => choiceKey(other) === choiceKey(choice))));
+  return first!.filter((choice) =>
+    others.every((choices) => choices.some((other) => choiceKey(other) === choiceKey(choice))),
+  );
 }
 
 function choicesOf(groups: readonly SearchGroup[], assignment: Assignment): Map<string, LayerChoice> {

@@ -1,18 +1,21 @@
 import type { Backend } from "./backend/backend.js";
 import { searchScale } from "./backend/kernels.js";
+import type { BiasShifts } from "./calibrate/bias-correction.js";
 import type { Dataset } from "./data/dataset.js";
 import { BitwrightError } from "./errors.js";
-import { type Divergence, divergenceFor } from "./evaluate/evaluator.js";
 import { EngineModel } from "./evaluate/engine-model.js";
+import { type Divergence, divergenceFor } from "./evaluate/evaluator.js";
 import { Simulator } from "./evaluate/simulator.js";
 import { targets } from "./export/targets/index.js";
-import type { PlannedLayer, Target } from "./export/targets/target.js";
-import type { WeightScales } from "./export/weight-quantizer.js";
-import type { LossName } from "./sensitivity/criterion.js";
+import type { LayoutOptions, PlannedLayer, Target } from "./export/targets/target.js";
+import { type WeightScales, weightQuantizer } from "./export/weight-quantizer.js";
+import { type Format, formats } from "./formats.js";
 import { type Change, cleanModel } from "./onnx/clean/index.js";
 import { Graph } from "./onnx/graph.js";
 import type { OnnxModel } from "./onnx/model.js";
 import type { Options } from "./options.js";
+import type { Quantizer } from "./quantizer.js";
+import type { LossName } from "./sensitivity/criterion.js";
 import type { TensorOf } from "./tensor.js";
 
 /** A cleaned model in the engine with its data: what every stage works on. Dispose it after use. */
@@ -35,6 +38,8 @@ export interface Workspace extends AsyncDisposable {
   readonly divergence: Divergence;
   /** Scales with the least squared error for every layer's weight. */
   readonly weightScales: WeightScales;
+  /** The quantizer of a layer's weight in a format, with these scales. */
+  weightQuantizer(layer: PlannedLayer, format: Format): Quantizer;
   weight(initializer: string): TensorOf<"float32">;
 }
 
@@ -52,7 +57,10 @@ export async function openWorkspace(
   const target = targets[options.target];
   const layers = target.layers(model).map((layer) => withFormats(layer, options));
   if (layers.length === 0) {
-    throw new BitwrightError("invalid-model", "no node multiplies by a stored float weight, so there is nothing to quantize");
+    throw new BitwrightError(
+      "invalid-model",
+      "no node multiplies by a stored float weight, so there is nothing to quantize",
+    );
   }
   const constants = new Graph(model);
   const weight = (initializer: string) => constants.constant(initializer) as TensorOf<"float32">;
@@ -73,14 +81,28 @@ export async function openWorkspace(
     loss: options.loss ?? (divergence === "kl" ? "kl" : "mse"),
     divergence,
     weightScales,
+    weightQuantizer(layer, format) {
+      const bits = formats[format].bits === 4 ? 4 : 8;
+      const limit = 2 ** (bits - 1) - 1;
+      const scales = weightScales({ layer, weight: weight(layer.weight.initializer), limit });
+      return weightQuantizer(bits, limit, layer.weight.channelAxis, scales);
+    },
     weight,
     [Symbol.asyncDispose]: () => engine.dispose(),
   };
 }
 
+/** How layouts of this model round weights, and what they take off biases for it. */
+export function layoutOptions({ weightScales }: Workspace, biasShifts: BiasShifts): LayoutOptions {
+  return { weightScales, biasCorrections: ({ node }, format) => biasShifts[node]?.[format] };
+}
+
 function withFormats(layer: PlannedLayer, { formats }: Options): PlannedLayer {
   const allowed = new Set<string>(["float", ...formats]);
-  return { ...layer, choices: layer.choices.filter(({ weight, activation }) => allowed.has(weight) && allowed.has(activation)) };
+  return {
+    ...layer,
+    choices: layer.choices.filter(({ weight, activation }) => allowed.has(weight) && allowed.has(activation)),
+  };
 }
 
 /** Largest codes that weights are stored with: int8, int8 of reduced range, int4. */

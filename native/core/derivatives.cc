@@ -49,7 +49,7 @@ void Graph::check_derivatives_ready() const {
 
 std::vector<double> Graph::set_loss(bw_loss kind, int value, const uint8_t* target, size_t bytes) {
   check_derivatives_ready();
-  if (kind < BW_CROSS_ENTROPY || kind > BW_LINEAR) invalid_argument("unknown loss " + std::to_string(kind));
+  if (kind < BW_CROSS_ENTROPY || kind > BW_SUM) invalid_argument("unknown loss " + std::to_string(kind));
   const Tensor& z = primal(value);
   if (!is_float(z.dtype())) invalid_argument("a loss needs a float value; '" + values_[value].name + "' is " + dtype_name(z.dtype()));
   const bool labels = kind == BW_CROSS_ENTROPY;

@@ -25,7 +25,7 @@ Loss<T>::Loss(bw_loss kind, const Tensor& z, int64_t samples, Tensor target) : k
   classes_ = z.rank() == 0 ? 1 : z.dim(-1);
   rows_ = z.count() / classes_;
   if (rows_are_distributions() && rows_ % samples != 0) invalid_argument("the last axis of the loss's value must be the classes");
-  const int64_t expected = kind == BW_CROSS_ENTROPY ? rows_ : z.count();
+  const int64_t expected = kind == BW_SUM ? 0 : kind == BW_CROSS_ENTROPY ? rows_ : z.count();
   if (target_.count() != expected)
     invalid_argument("the loss's target has " + std::to_string(target_.count()) + " elements, " + std::to_string(expected) + " are needed");
   if (!rows_are_distributions()) return;
@@ -63,6 +63,8 @@ std::vector<double> Loss<T>::values(const Linear& linear) const {
     if (kind_ == BW_CROSS_ENTROPY) {
       if (row_weight_[r] == 0) return;
       loss = log_sum_exp(z, classes_) - z[target_.data<int32_t>()[r]];
+    } else if (kind_ == BW_SUM) {
+      for (int64_t j = 0; j < classes_; ++j) loss += z[j];
     } else {
       const T* t = target_.data<T>() + r * classes_;
       if (kind_ == BW_KL) {
@@ -86,6 +88,7 @@ template <class T>
 void Loss<T>::gradient(const Linear& linear, T* g) const {
   each_row(linear, [&](int64_t r, const T* z) {
     T* to = g + r * classes_;
+    if (kind_ == BW_SUM) return std::fill(to, to + classes_, T(1));
     if (!rows_are_distributions()) {
       const T* t = target_.data<T>() + r * classes_;
       for (int64_t j = 0; j < classes_; ++j) to[j] = kind_ == BW_LINEAR ? t[j] : z[j] - t[j];
@@ -106,7 +109,7 @@ void Loss<T>::gradient(const Linear& linear, T* g) const {
 template <class T>
 void Loss<T>::hessian_product(const Linear& linear, const T* dz, int probes, T* hz) const {
   const int64_t count = z_.count();
-  if (dz == nullptr || kind_ == BW_LINEAR) return fill(linear, T(0), probes * count, hz);
+  if (dz == nullptr || kind_ == BW_LINEAR || kind_ == BW_SUM) return fill(linear, T(0), probes * count, hz);
   if (kind_ == BW_SQUARED_ERROR) return copy(linear, dz, probes * count, hz);
   each_row(linear, [&](int64_t r, const T* z) {
     const double norm = log_sum_exp(z, classes_);

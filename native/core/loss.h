@@ -11,7 +11,7 @@ namespace bitwright {
 template <class T>
 class Loss {
  public:
-  // target: int32 classes (cross-entropy), or elements of type T shaped like z. A class of -1 leaves its row out.
+  // target: int32 classes (cross-entropy), nothing (sum), or elements of type T shaped like z. A class of -1 leaves its row out.
   Loss(bw_loss kind, const Tensor& z, int64_t samples, Tensor target);
 
   std::vector<double> values(const Linear& linear) const;

@@ -53,7 +53,9 @@ export type Loss =
   /** Half the sum of squared differences to `target`. */
   | { readonly kind: "squared-error"; readonly value: number; readonly target: Float32Array | Float64Array }
   /** The sum of products with `target`. */
-  | { readonly kind: "linear"; readonly value: number; readonly target: Float32Array | Float64Array };
+  | { readonly kind: "linear"; readonly value: number; readonly target: Float32Array | Float64Array }
+  /** The sum of the elements. */
+  | { readonly kind: "sum"; readonly value: number };
 
 /** Where directions are taken: initializers first, then node inputs. */
 export interface Sites {

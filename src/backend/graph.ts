@@ -19,7 +19,7 @@ import type {
 } from "./graph-types.js";
 import { readJson } from "./info.js";
 
-const lossCodes: Record<Loss["kind"], number> = { "cross-entropy": 0, kl: 1, "squared-error": 2, linear: 3 };
+const lossCodes: Record<Loss["kind"], number> = { "cross-entropy": 0, kl: 1, "squared-error": 2, linear: 3, sum: 4 };
 const parts = { primal: 0, adjoint: 1, tangent: 2, adjointTangent: 3 } as const;
 const maxRank = 16;
 
@@ -103,6 +103,11 @@ export class Graph {
     return this.#handle.inTurn(async () => this.#read(value, parts.primal, 0));
   }
 
+  /** Type and shape of a value of the last run. */
+  shape(value: number): Promise<{ readonly dtype: DataType; readonly dims: readonly number[] }> {
+    return this.#handle.inTurn(async () => this.#shape(value));
+  }
+
   /** dL/dvalue of an activation, shaped like it, after {@link gradient}. */
   readGradient(value: number): Promise<Tensor> {
     return this.#handle.inTurn(async () => this.#read(value, parts.adjoint, 0));
@@ -124,11 +129,12 @@ export class Graph {
   }
 
   /** Puts a loss on the last run, which must have kept its values. Returns the loss of each sample; their sum is what is differentiated. */
-  loss({ kind, value, target }: Loss): Promise<Float64Array> {
+  loss(loss: Loss): Promise<Float64Array> {
     return this.#handle.inTurn(async () => {
       const losses = new Float64Array(this.#samples);
-      const bytes = bytesOf(target);
-      await this.#handle.callAsync("bw_graph_loss", lossCodes[kind], value, bytes, bytes.length, losses, losses.length);
+      const bytes = loss.kind === "sum" ? new Uint8Array(0) : bytesOf(loss.target);
+      const kind = lossCodes[loss.kind];
+      await this.#handle.callAsync("bw_graph_loss", kind, loss.value, bytes, bytes.length, losses, losses.length);
       return losses;
     });
   }

@@ -22,7 +22,8 @@ export async function calibrate(
   tensors: readonly string[],
   { method, batchSize, onProgress, signal }: CalibrationOptions,
 ): Promise<Map<string, Range>> {
-  const samples = typeof selection === "string" && selection !== "all" ? dataset.splits[selection].length : dataset.size;
+  const samples =
+    typeof selection === "string" && selection !== "all" ? dataset.splits[selection].length : dataset.size;
   if (samples === 0) throw new BitwrightError("invalid-data", "calibration needs at least one sample");
   const extremes = new Map<string, Range>();
   const passes = rangeMethods[method].second(extremes) === undefined ? 1 : 2;

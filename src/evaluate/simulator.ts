@@ -1,5 +1,6 @@
 import { fakeQuantize } from "../backend/kernels.js";
 import type { Outputs } from "../data/metrics/scorer.js";
+import { dequantizeCodes, quantizeToCodes } from "../export/codes.js";
 import type { BiasLayout, EdgeLayout, Layout, WeightLayout } from "../export/layout.js";
 import { Graph } from "../onnx/graph.js";
 import type { OnnxModel } from "../onnx/model.js";
@@ -14,9 +15,9 @@ export type LayoutParts = Pick<Layout, "weights" | "biases" | "edges">;
 export class Simulator {
   readonly #engine: EngineModel;
   readonly #constants: Graph;
-  /** Quantizer that each overridden initializer has now. */
-  readonly #applied = new Map<string, Quantizer>();
-  /** Fake-quantized values by initializer and quantizer; searches come back to the same few again and again. */
+  /** What each overridden initializer holds now. */
+  readonly #applied = new Map<string, string>();
+  /** Values by override; searches come back to the same few again and again. */
   readonly #cache = new Map<string, Float32Array>();
   #outputEdges: readonly EdgeLayout[] = [];
 
@@ -27,17 +28,17 @@ export class Simulator {
 
   /** Follows a layout from the next run on; an empty one restores the float model. */
   async apply({ weights, biases, edges }: LayoutParts): Promise<void> {
-    const wanted = new Map([...weights, ...biases].map((part: WeightLayout | BiasLayout) => [part.initializer, part.quantizer]));
+    const wanted = new Map([...weights, ...biases].map((part: Override) => [part.initializer, part]));
     for (const name of this.#applied.keys()) {
       if (wanted.has(name)) continue;
       await this.#engine.graph.setConstant(this.#engine.value(name), undefined);
       this.#applied.delete(name);
     }
-    for (const [name, quantizer] of wanted) {
-      const now = this.#applied.get(name);
-      if (now !== undefined && quantizerKey(now) === quantizerKey(quantizer)) continue;
-      await this.#engine.graph.setConstant(this.#engine.value(name), await this.#fakeQuantized(name, quantizer));
-      this.#applied.set(name, quantizer);
+    for (const [name, override] of wanted) {
+      const key = overrideKey(override);
+      if (this.#applied.get(name) === key) continue;
+      await this.#engine.graph.setConstant(this.#engine.value(name), await this.#values(override, key));
+      this.#applied.set(name, key);
     }
     this.#outputEdges = edges.filter((edge) => edge.node === undefined);
     await this.#engine.graph.setEdges(
@@ -69,18 +70,33 @@ export class Simulator {
     return outputs;
   }
 
-  async #fakeQuantized(name: string, quantizer: Quantizer): Promise<Float32Array> {
-    const key = `${name} ${quantizerKey(quantizer)}`;
+  async #values(override: Override, key: string): Promise<Float32Array> {
     const known = this.#cache.get(key);
     if (known !== undefined) return known;
-    const { data, dims } = this.#constants.constant(name) as TensorOf<"float32">;
-    const values = await fakeQuantize(this.#engine.backend, data, dims, quantizer);
+    const { initializer, quantizer } = override;
+    const { data, dims } = this.#constants.constant(initializer) as TensorOf<"float32">;
+    const exact = "values" in override ? override.values : data;
+    const values = quantizer === undefined ? exact : await this.#quantized(exact, dims, quantizer);
     this.#cache.set(key, values);
     return values;
   }
+
+  async #quantized(exact: Float32Array, dims: readonly number[], quantizer: Quantizer): Promise<Float32Array> {
+    // Biases are few and have 32 bits, beyond what the kernels are for.
+    return quantizer.bits > 16
+      ? dequantizeCodes(quantizeToCodes(exact, dims, quantizer), dims, quantizer)
+      : await fakeQuantize(this.#engine.backend, exact, dims, quantizer);
+  }
 }
 
-/** Distinguishes quantizers of one initializer. */
-function quantizerKey({ qmin, qmax, scales, zeroPoints }: Quantizer): string {
-  return `${qmin} ${qmax} ${scales.join()} ${zeroPoints.some((zero) => zero !== 0) ? zeroPoints.join() : ""}`;
+type Override = WeightLayout | BiasLayout;
+
+/** Distinguishes what one initializer may be replaced by. */
+function overrideKey(override: Override): string {
+  const { initializer, quantizer } = override;
+  const values = "values" in override ? override.values.join() : "";
+  if (quantizer === undefined) return `${initializer} ${values}`;
+  const { qmin, qmax, scales, zeroPoints } = quantizer;
+  const zeros = zeroPoints.some((zero) => zero !== 0) ? zeroPoints.join() : "";
+  return `${initializer} ${values} ${qmin} ${qmax} ${scales.join()} ${zeros}`;
 }

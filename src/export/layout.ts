@@ -30,13 +30,16 @@ export interface WeightLayout {
   readonly kernel: "integer" | "float";
 }
 
-/** A bias that is stored as int32, in units of input scale times weight scale. */
+/** A bias that is not stored as the float model has it. */
 export interface BiasLayout {
   /** The node that reads it, which is not the layer when the bias is an Add behind it. */
   readonly node: string;
   readonly port: number;
   readonly initializer: string;
-  readonly quantizer: Quantizer;
+  /** The bias, with what the weight's rounding shifts the output by taken off. */
+  readonly values: Float32Array;
+  /** To int32, in units of input scale times weight scale; absent for a float kernel, which takes floats. */
+  readonly quantizer?: Quantizer;
 }
 
 /** A read of a quantized tensor. All edges of one tensor carry the same quantizer. */

@@ -51,10 +51,13 @@ export class StoredWeights {
     return this.#node("Mul", [cast, scales], `${initializer}_dequantized`);
   }
 
-  /** Writes a bias as int32 and returns the name of its dequantized value. */
-  bias({ initializer, quantizer }: BiasLayout): string {
-    const { dims, data } = this.#value(initializer);
-    const codes = quantizeToCodes(data, dims, quantizer);
+  /** Writes a bias, as int32 where it has a quantizer, and returns the name of its value. */
+  bias({ initializer, values, quantizer }: BiasLayout): string {
+    const { dims } = this.#value(initializer);
+    if (quantizer === undefined) {
+      return this.#graph.addInitializer(`${initializer}_corrected`, { dtype: "float32", dims, data: values });
+    }
+    const codes = quantizeToCodes(values, dims, quantizer);
     const name = this.#graph.addInitializer(`${initializer}_int32`, { dtype: "int32", dims, data: codes });
     return this.#dequantize(initializer, [name, this.#constants.scales(quantizer.scales)], 0);
   }

@@ -2,6 +2,7 @@ import type { Backend } from "../backend/backend.js";
 import type { Dataset } from "../data/dataset.js";
 import type { EngineModel } from "../evaluate/engine-model.js";
 import type { Divergence, Evaluator } from "../evaluate/evaluator.js";
+import type { LayoutParts } from "../evaluate/simulator.js";
 import type { Format } from "../formats.js";
 import type { Control } from "../progress.js";
 import type { Quantizer } from "../quantizer.js";
@@ -21,6 +22,8 @@ export interface Site {
   readonly group: string;
   /** The quantizer of each format it may take, `float` left out. */
   readonly quantizers: ReadonlyMap<Format, Quantizer>;
+  /** The model in which this site alone has a format, and everything else is float. */
+  alone(format: Format): LayoutParts;
 }
 
 /** What a criterion found out about one site. */

@@ -1,8 +1,6 @@
 import type { Format } from "../formats.js";
-import type { LayoutParts } from "../evaluate/simulator.js";
 import { Stage } from "../progress.js";
-import type { Quantizer } from "../quantizer.js";
-import type { Criterion, Site, SiteScore } from "./criterion.js";
+import type { Criterion, SiteScore } from "./criterion.js";
 
 /** Quantizes one site at a time and measures what it does to the outputs: slow, and what other criteria are judged against. */
 export const direct: Criterion = {
@@ -13,8 +11,8 @@ export const direct: Criterion = {
     const scores: Record<string, SiteScore> = {};
     for (const site of sites) {
       const cost: Partial<Record<Format, number>> = {};
-      for (const [format, quantizer] of site.quantizers) {
-        cost[format] = (await evaluator.evaluate(only(site, format, quantizer))).divergence;
+      for (const format of site.quantizers.keys()) {
+        cost[format] = (await evaluator.evaluate(site.alone(format))).divergence;
         stage.step(site.id);
       }
       scores[site.id] = { cost };
@@ -22,10 +20,3 @@ export const direct: Criterion = {
     return scores;
   },
 };
-
-/** The layout in which this site alone is quantized. */
-function only({ kind, node, port, tensor }: Site, format: Format, quantizer: Quantizer): LayoutParts {
-  if (kind === "activation") return { weights: [], biases: [], edges: [{ node, port, tensor, quantizer }] };
-  const storage = format === "int4" ? "int4" : "int8";
-  return { weights: [{ node, port, initializer: tensor, quantizer, storage, kernel: "float" }], biases: [], edges: [] };
-}

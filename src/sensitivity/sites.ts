@@ -1,19 +1,22 @@
-import { type Format, formats } from "../formats.js";
+import type { BiasShifts } from "../calibrate/bias-correction.js";
+import type { LayoutParts } from "../evaluate/simulator.js";
 import type { Range } from "../export/layout.js";
-import type { PlannedLayer } from "../export/targets/target.js";
-import { weightQuantizer } from "../export/weight-quantizer.js";
+import type { LayoutOptions, PlannedLayer } from "../export/targets/target.js";
+import type { Format } from "../formats.js";
 import type { Quantizer } from "../quantizer.js";
 import { elementCount } from "../tensor.js";
-import type { Workspace } from "../workspace.js";
+import { layoutOptions, type Workspace } from "../workspace.js";
 import type { Site } from "./criterion.js";
 
 /** The weight and, where the target can quantize it, the activation of every layer. */
 export function sitesOf(
   workspace: Workspace,
   ranges: ReadonlyMap<string, Range>,
+  biasShifts: BiasShifts,
   dims: ReadonlyMap<string, readonly number[]>,
 ): Site[] {
-  const activations = activationQuantizers(workspace, ranges);
+  const options = layoutOptions(workspace, biasShifts);
+  const activations = activationQuantizers(workspace, ranges, options);
   return workspace.layers.flatMap((layer) => {
     const { node, op, group, weight, input } = layer;
     const common = { node, op, group };
@@ -24,9 +27,8 @@ export function sitesOf(
       tensor: weight.initializer,
       port: weight.port,
       elements: elementCount(weight.dims),
-      quantizers: new Map(
-        offered(layer, "weight").map((format) => [format, quantizerOf(workspace, layer, format)]),
-      ),
+      quantizers: new Map(offered(layer, "weight").map((format) => [format, workspace.weightQuantizer(layer, format)])),
+      alone: (format) => weightAlone(workspace, ranges, options, node, format),
     };
     const quantizer = activations.get(node);
     if (quantizer === undefined) return [weightSite];
@@ -38,6 +40,7 @@ export function sitesOf(
       port: input.port,
       elements: elementCount(dims.get(input.tensor)!.slice(1)),
       quantizers: new Map(offered(layer, "activation").map((format) => [format, quantizer])),
+      alone: () => ({ weights: [], biases: [], edges: [{ node, port: input.port, tensor: input.tensor, quantizer }] }),
     };
     return [weightSite, activationSite];
   });
@@ -47,23 +50,33 @@ function offered({ choices }: PlannedLayer, part: "weight" | "activation"): Form
   return [...new Set(choices.map((choice) => choice[part]))].filter((format) => format !== "float");
 }
 
-function quantizerOf({ weightScales, weight }: Workspace, layer: PlannedLayer, format: Format): Quantizer {
-  const bits = formats[format].bits === 4 ? 4 : 8;
-  const limit = 2 ** (bits - 1) - 1;
-  const scales = weightScales({ layer, weight: weight(layer.weight.initializer), limit });
-  return weightQuantizer(bits, limit, layer.weight.channelAxis, scales);
+/** The model with one weight rounded and its bias corrected, everything else float. */
+function weightAlone(
+  { target, model }: Workspace,
+  ranges: ReadonlyMap<string, Range>,
+  options: LayoutOptions,
+  node: string,
+  weight: Format,
+): LayoutParts {
+  const { weights, biases } = target.layout(model, new Map([[node, { weight, activation: "float" }]]), ranges, options);
+  return { weights, biases, edges: [] };
 }
 
 /** The quantizer of each layer's input when all layers that can be are integer. */
-function activationQuantizers(workspace: Workspace, ranges: ReadonlyMap<string, Range>): Map<string, Quantizer> {
-  const { target, model, layers, weightScales } = workspace;
+function activationQuantizers(
+  { target, model, layers }: Workspace,
+  ranges: ReadonlyMap<string, Range>,
+  options: LayoutOptions,
+): Map<string, Quantizer> {
   const integer = layers.flatMap(({ node, choices }) => {
     const choice = choices.find(({ activation }) => activation !== "float");
     return choice === undefined ? [] : [[node, choice] as const];
   });
-  const { edges } = target.layout(model, new Map(integer), ranges, { weightScales });
+  const { edges } = target.layout(model, new Map(integer), ranges, options);
   const ports = new Map(layers.map(({ node, input }) => [node, input.port]));
   return new Map(
-    edges.flatMap(({ node, port, quantizer }) => (node !== undefined && ports.get(node) === port ? [[node, quantizer] as const] : [])),
+    edges.flatMap(({ node, port, quantizer }) =>
+      node !== undefined && ports.get(node) === port ? [[node, quantizer] as const] : [],
+    ),
   );
 }

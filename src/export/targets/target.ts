@@ -1,5 +1,6 @@
 import type { LayerChoice } from "../../formats.js";
 import type { OnnxModel } from "../../onnx/model.js";
+import type { BiasCorrections } from "../bias-quantizer.js";
 import type { Layer } from "../layers.js";
 import type { Layout, Range } from "../layout.js";
 import type { WeightScales } from "../weight-quantizer.js";
@@ -35,6 +36,8 @@ export interface PlannedLayer extends Layer {
 export interface LayoutOptions {
   /** Scales of quantized weights; those that just cover each channel by default. */
   readonly weightScales?: WeightScales;
+  /** What rounding the weights shifts the outputs by, to be taken off the biases; nothing by default. */
+  readonly biasCorrections?: BiasCorrections;
   /**
    * Keep the int8 weights of integer kernels to 7 bits. Processors with AVX2 but without VNNI add pairs of products in 16 bits,
    * which 8-bit weights can overflow.

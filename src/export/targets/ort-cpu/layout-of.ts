@@ -1,5 +1,5 @@
 import { BitwrightError } from "../../../errors.js";
-import type { LayerChoice } from "../../../formats.js";
+import type { Format, LayerChoice } from "../../../formats.js";
 import type { Graph } from "../../../onnx/graph.js";
 import type { Quantizer } from "../../../quantizer.js";
 import type { TensorOf } from "../../../tensor.js";
@@ -31,7 +31,8 @@ export function layoutOf(
     const kernel = isInteger(layer) ? "integer" : "float";
     const inputScale = kernel === "integer" ? quantizerOf(layer.input.tensor).scales[0]! : undefined;
     const limit = limitOf(format, kernel, options);
-    const scales = scalesOf(graph, layer, limit, inputScale, options);
+    const bias = biasOf(graph, layer, format, options);
+    const scales = scalesOf(graph, layer, limit, inputScale, bias?.values, options);
     weights.push({
       node: layer.node,
       port: layer.weight.port,
@@ -40,12 +41,26 @@ export function layoutOf(
       storage: format,
       kernel,
     });
-    if (inputScale !== undefined && layer.bias !== undefined) {
-      const { node, port, initializer } = layer.bias;
-      biases.push({ node, port, initializer, quantizer: biasQuantizer(scales, inputScale) });
-    }
+    if (bias === undefined) continue;
+    if (inputScale !== undefined) biases.push({ ...bias, quantizer: biasQuantizer(scales, inputScale) });
+    else if (bias.corrected) biases.push(bias);
   }
   return { target: "ort-cpu", weights, biases, edges: edgesOf(graph, layers, regions, isInteger, quantizerOf) };
+}
+
+/** A layer's bias with its correction taken off; one that several nodes read is nobody's to correct. */
+function biasOf(
+  graph: Graph,
+  layer: Layer,
+  format: Format,
+  { biasCorrections }: LayoutOptions,
+): (BiasLayout & { readonly corrected: boolean }) | undefined {
+  if (layer.bias === undefined) return undefined;
+  const { node, port, initializer } = layer.bias;
+  const { data } = graph.constant(initializer) as TensorOf<"float32">;
+  const correction = graph.uses(initializer).length === 1 ? biasCorrections?.(layer, format) : undefined;
+  const values = correction === undefined ? data : data.map((value, channel) => value - correction[channel]!);
+  return { node, port, initializer, values, corrected: correction !== undefined };
 }
 
 function limitOf(format: "int8" | "int4", kernel: "integer" | "float", { reduceRange }: LayoutOptions): number {
@@ -61,6 +76,7 @@ function scalesOf(
   layer: Layer,
   limit: number,
   inputScale: number | undefined,
+  bias: Float32Array | undefined,
   { weightScales = minmaxScales }: LayoutOptions,
 ): Float32Array {
   const weight = graph.constant(layer.weight.initializer) as TensorOf<"float32">;
@@ -73,9 +89,7 @@ function scalesOf(
     });
   }
   const scales = given.map((scale) => (scale < 2 ** -100 ? scaleOfNothing : scale));
-  if (inputScale === undefined || layer.bias === undefined) return scales;
-  const bias = graph.constant(layer.bias.initializer) as TensorOf<"float32">;
-  return scalesThatHoldBias(scales, bias.data, inputScale);
+  return inputScale === undefined ? scales : scalesThatHoldBias(scales, bias, inputScale);
 }
 
 /** One quantizer for each tensor, made at the first request. */
