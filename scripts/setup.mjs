@@ -5,9 +5,12 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { addon, root } from "./paths.mjs";
 
-if (!packagesInstalled()) run("npm", ["ci", "--no-audit", "--no-fund"]);
 const sources = Math.max(newest("native"), modified(join(root, "CMakeLists.txt")));
-if (sources > modified(addon)) run(process.execPath, ["scripts/install.mjs"]);
+if (!packagesInstalled()) {
+  run("npm", ["ci", "--no-audit", "--no-fund", "--foreground-scripts"]); // builds the addon too
+} else if (sources > modified(addon)) {
+  run(process.execPath, ["scripts/install.mjs"]);
+}
 run("npm", ["run", "--silent", "build"]);
 
 function run(command, args) {
