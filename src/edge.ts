@@ -1,4 +1,6 @@
 // Everything that runs without Node: bytes in, bytes out, on the WebAssembly engine.
+export type { AnalysedSite, Analysis, Binding } from "./analysis.js";
+export { type AnalyzeOptions, analyze } from "./analyze.js";
 export type { Backend } from "./backend/backend.js";
 export { Graph } from "./backend/graph.js";
 export type {
@@ -10,15 +12,55 @@ export type {
   HessianOptions,
   Loss,
   NodeInfo,
-  RunOptions,
+  RunOptions as GraphRunOptions,
   Sites,
   TensorGrid,
   ValueRange,
 } from "./backend/graph-types.js";
-export { type OpInfo, type OpPorts, ops, targets } from "./backend/info.js";
+export { type OpInfo, type OpPorts, ops, targets as kernelTargets } from "./backend/info.js";
 export { fakeQuantize, quantizationError, quantizeLinear, searchScale } from "./backend/kernels.js";
 export type { QuantizerSpec, RangeMethod } from "./backend/quantizer-spec.js";
 export { createWasmBackend, type WasmModule } from "./backend/wasm.js";
+export { type Band, parseKeep, parseMaxKl, withinBand } from "./data/band.js";
+export type { Batch, Dataset, Selection } from "./data/dataset.js";
+export { type DatasetFromOptions, datasetFrom, type FeedSource } from "./data/from-feeds.js";
+export { type DatasetFromFilesOptions, datasetFromFiles } from "./data/from-files.js";
+export type { DatasetManifest, SplitName } from "./data/manifest.js";
+export type { CustomMetric } from "./data/metrics/custom.js";
+export { metricNames } from "./data/metrics/index.js";
+export type { Metric, MetricBatch, MetricChoice, Scores } from "./data/metrics/metric.js";
+export { comparePaired, type PairedComparison } from "./data/statistics.js";
 export { BitwrightError, type ErrorCode, type ErrorDetails } from "./errors.js";
+export { EngineModel, type UnsupportedOp } from "./evaluate/engine-model.js";
+export type { BiasLayout, EdgeLayout, Layout, Range, WeightLayout } from "./export/layout.js";
+export { exportModel } from "./export/qdq.js";
+export { type TargetName, targets } from "./export/targets/index.js";
+export type { PlannedLayer, Target } from "./export/targets/target.js";
+export { choiceKey, type Format, formats, type LayerChoice } from "./formats.js";
+export { type InspectedLayer, type Inspection, inspect } from "./inspect.js";
+export { type Change, cleanModel } from "./onnx/clean/index.js";
+export { type OnnxModel, type ReadOptions, readModel, writeModel } from "./onnx/model.js";
+export { encodeProgram } from "./onnx/program.js";
+export { defaults, type Limits, type Options, type RunOptions, resolveOptions, type SampleRange } from "./options.js";
+export { parseAnalysis } from "./parse-analysis.js";
+export type { Figures, Plan, PlanLayer, Verified } from "./plan.js";
+export type { Control, Progress } from "./progress.js";
 export type { Granularity, Quantizer } from "./quantizer.js";
-export type { DataType, Feeds, Tensor, TensorOf } from "./tensor.js";
+export { htmlReport } from "./report/html.js";
+export { type About, type Machine, type Report, reportOf } from "./report/report.js";
+export { textReport } from "./report/text.js";
+export { type SearchName, searches } from "./search/index.js";
+export type {
+  Assignment,
+  Search,
+  SearchGroup,
+  SearchProblem,
+  SearchResult,
+  SearchStep,
+  Verdict,
+} from "./search/problem.js";
+export { type SearchOptions, type SearchOutcome, searchPlan } from "./search-plan.js";
+export type { Criterion, LossName, SensitivityContext, Site, SiteScore, SiteScores } from "./sensitivity/criterion.js";
+export { type CriterionName, criteria } from "./sensitivity/index.js";
+export { type DataType, elementCount, type Feeds, type Tensor, type TensorOf } from "./tensor.js";
+export { openWorkspace, type Workspace } from "./workspace.js";
