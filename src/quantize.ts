@@ -18,8 +18,9 @@ import { explain, type Plan, type Verified } from "./plan.js";
 import type { Control } from "./progress.js";
 import { lower } from "./search/levels.js";
 import type { Assignment } from "./search/problem.js";
+import { fewestUndone } from "./search/undo.js";
 import { type SearchOutcome, searchPlan } from "./search-plan.js";
-import { type Verification, Verifier } from "./verify-node.js";
+import { type Inspection, type Judgement, Verifier } from "./verify-node.js";
 import { openWorkspace, type Workspace } from "./workspace.js";
 
 /** What to quantize, on which data, within which limits. */
@@ -75,58 +76,74 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   return { plan, analysis, feasible: outcome.result.verdict.feasible && (plan.verified?.withinBand ?? true) };
 }
 
-/** The configuration that was decided on, as a file that was verified. */
+/** A configuration as a file, and what became of its verification. */
 interface Written {
   readonly assignment: Assignment;
   readonly exported: OnnxModel;
   readonly bytes: number;
-  /** What verification found, or why there was none. */
   readonly verified: Verification | Unverified;
   /** Lowerings taken back because an earlier file failed. */
   readonly undone: number;
 }
 
+type Verification = Judgement & Inspection;
+
 interface Unverified {
   readonly unverified: string;
 }
 
-/** Exports the found configuration and verifies the file; takes back 1, 2, 4, ... lowerings from the end while it fails. */
+/** Exports the found configuration and verifies the file; takes back the fewest lowerings with which one holds. */
 async function writeVerified(
   { model, dataset, divergence, options }: Workspace,
   { groups, result, layout }: SearchOutcome,
   path: string,
   { limits, onProgress, signal }: QuantizeOptions,
 ): Promise<Written> {
+  const control = { onProgress, signal };
   const verifier = new Verifier(path, dataset, { divergence, limits, batchSize: options.batchSize });
   const float = groups.map(() => 0);
   const { lowered } = result;
   const folder = await mkdtemp(join(tmpdir(), "bitwright-"));
+  const assignmentWithout = (undone: number) => lower(float, lowered.slice(0, lowered.length - undone));
+  const candidate = (undone: number) => join(folder, `${undone}.onnx`);
+  const write = async (undone: number): Promise<void> => {
+    await writeModelFile(exportModel(model, layout(assignmentWithout(undone))), candidate(undone));
+  };
+  const judgements = new Map<number, Judgement | Unverified>();
+  const judge = async (undone: number): Promise<Judgement | Unverified> => {
+    await write(undone);
+    const judgement = await ifPossible(() => verifier.judge(candidate(undone), control), signal);
+    judgements.set(undone, judgement);
+    return judgement;
+  };
   try {
-    for (let undone = 0; ; undone = Math.min(lowered.length, Math.max(1, undone * 2))) {
-      const assignment = lower(float, lowered.slice(0, lowered.length - undone));
-      const plan = layout(assignment);
-      const exported = exportModel(model, plan);
-      const candidate = join(folder, `${undone}.onnx`);
-      await writeModelFile(exported, candidate);
-      const bytes = await modelFileBytes(candidate);
-      const verified = await verifyIfPossible(
-        () => verifier.verify(model, plan, candidate, { onProgress, signal }),
-        signal,
-      );
-      if ("unverified" in verified || verified.withinBand || undone === lowered.length) {
-        return { assignment, exported, bytes, verified, undone };
-      }
-    }
+    const undone = await fewestUndone(lowered.length, async (count) => {
+      const judgement = await judge(count);
+      return "unverified" in judgement || judgement.withinBand;
+    });
+    const judgement = judgements.get(undone) ?? (await judge(undone));
+    const assignment = assignmentWithout(undone);
+    const file = candidate(undone);
+    const inspection = await ifPossible(() => verifier.inspect(model, layout(assignment), file, control), signal);
+    return {
+      assignment,
+      exported: exportModel(model, layout(assignment)),
+      bytes: await modelFileBytes(file),
+      verified:
+        "unverified" in judgement
+          ? judgement
+          : "unverified" in inspection
+            ? inspection
+            : { ...judgement, ...inspection },
+      undone,
+    };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
 /** A user who stops the work, or has no onnxruntime-node, gets the file that the engine's own evaluation stands for. */
-async function verifyIfPossible(
-  verify: () => Promise<Verification>,
-  signal: AbortSignal | undefined,
-): Promise<Verification | Unverified> {
+async function ifPossible<T>(verify: () => Promise<T>, signal: AbortSignal | undefined): Promise<T | Unverified> {
   try {
     return await verify();
   } catch (error) {

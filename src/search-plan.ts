@@ -1,6 +1,7 @@
 import { type Analysis, predictedCost, rangesOf } from "./analysis.js";
 import { layerBytes } from "./cost/bytes.js";
 import { withinBand } from "./data/band.js";
+import { standardErrorOfChange } from "./data/metrics/metric.js";
 import { Evaluator } from "./evaluate/evaluator.js";
 import type { Layout } from "./export/layout.js";
 import type { PlannedLayer } from "./export/targets/target.js";
@@ -53,9 +54,12 @@ export async function searchPlan(
   const problem: SearchProblem = {
     groups,
     async evaluate(assignment) {
-      const { metric, divergence } = await evaluator.evaluate(layout(assignment));
+      const { metric, divergence, scores } = await evaluator.evaluate(layout(assignment));
+      const { float } = evaluator;
       const { higherIsBetter } = dataset.metric;
-      const result = { float: evaluator.float.metric, quantized: metric, higherIsBetter, kl: divergence };
+      // The samples may be too few to tell the band from noise: what they do not speak against is for verification to judge.
+      const doubt = standardErrorOfChange(float.scores, scores) * (higherIsBetter ? 1 : -1);
+      const result = { float: float.metric, quantized: metric + doubt, higherIsBetter, kl: divergence };
       return { metric, divergence, feasible: withinBand(result, limits) };
     },
   };

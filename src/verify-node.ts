@@ -14,10 +14,14 @@ import type { Verified } from "./plan.js";
 import { type Control, Stage } from "./progress.js";
 import type { Feeds } from "./tensor.js";
 
-/** A file that was run on the verify split. */
-export interface Verification extends Omit<Verified, "undone"> {
+/** What a file's answers on the verify split say. */
+export interface Judgement extends Pick<Verified, "samples" | "withinBand" | "flips" | "paired" | "kl"> {
   readonly float: number;
   readonly quantized: number;
+}
+
+/** How a file runs. */
+export interface Inspection extends Pick<Verified, "fusedAsPlanned" | "fusionProblems" | "latencyRatio"> {
   readonly latencyMs: { readonly float: number; readonly quantized: number };
 }
 
@@ -46,10 +50,10 @@ export class Verifier {
   }
 
   /**
-   * @param model - The cleaned float model that the layout is for.
+   * Judges an exported file by its answers.
    * @param path - The exported file.
    */
-  async verify(model: OnnxModel, layout: Layout, path: string, control: Control): Promise<Verification> {
+  async judge(path: string, control: Control): Promise<Judgement> {
     const { metric } = this.#dataset;
     this.#float ??= await this.#runFloat(control);
     const { value: float, scores: floatScores, references } = this.#float;
@@ -63,8 +67,6 @@ export class Verifier {
     const { value: quantized, scores } = scorer.result();
     const divergence = distance.result().value;
     const paired = floatScores.correct && scores.correct ? comparePaired(floatScores.correct, scores.correct) : null;
-    const fusion = await inspectFusion(model, layout, path);
-    const [floatTime, quantizedTime] = await this.#times(path, control);
     return {
       float,
       quantized,
@@ -73,6 +75,18 @@ export class Verifier {
       flips: paired && { lost: paired.lost, gained: paired.gained },
       paired,
       kl: divergence,
+    };
+  }
+
+  /**
+   * Looks at how onnxruntime runs an exported file: the kernels it takes, and how long they take.
+   * @param model - The cleaned float model that the layout is for.
+   * @param path - The exported file.
+   */
+  async inspect(model: OnnxModel, layout: Layout, path: string, control: Control): Promise<Inspection> {
+    const fusion = await inspectFusion(model, layout, path);
+    const [floatTime, quantizedTime] = await this.#times(path, control);
+    return {
       fusedAsPlanned: fusion.asPlanned,
       fusionProblems: [
         ...fusion.layers

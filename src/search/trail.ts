@@ -1,7 +1,15 @@
 import { BitwrightError } from "../errors.js";
 import { type Control, Stage } from "../progress.js";
 import { lower } from "./levels.js";
-import { type Assignment, bytesOf, type Lowering, type SearchProblem, type SearchResult, type SearchStep, type Verdict } from "./problem.js";
+import {
+  type Assignment,
+  bytesOf,
+  type Lowering,
+  type SearchProblem,
+  type SearchResult,
+  type SearchStep,
+  type Verdict,
+} from "./problem.js";
 
 /** Keeps what a search has tried and the best of it, so that it can be stopped at any time. */
 export class Trail {
