@@ -32,7 +32,7 @@ std::vector<Run> runs_of(const Phase& phase, int64_t line, int64_t c0, int64_t c
 class Patches {
  public:
   Patches(const KernelTable& kernels, const Gather& gather, const Phase& phase, const float* source)
-      : kernels_(kernels), gather_(gather), phase_(phase), stage_(kernels, gather, &phase, 1, Stage::Reading::kAnywhere), source_(source) {}
+      : kernels_(kernels), gather_(gather), phase_(phase), stage_(kernels, gather, phase), source_(source) {}
 
   int64_t taps() const { return static_cast<int64_t>(phase_.taps.size()); }
 
@@ -74,7 +74,7 @@ class Patches {
     const std::vector<Run> runs = runs_of(phase_, line(), p0, p1, p1 - p0);
     const int64_t first = runs.front().y, grid_rows = (p1 - 1) / phase_.grid_width - first + 1;
     std::vector<int64_t> offsets(taps());
-    stage_.offsets(phase_.taps, grid_rows, offsets.data());
+    stage_.offsets(grid_rows, offsets.data());
     const float* columns[kWidestTile];
     const float* lines[kWidestTile];
     for (int64_t c = c0; c < c1; c += tile_columns, panels += (p1 - p0) * tile_columns) {
@@ -109,7 +109,7 @@ class Patches {
     const int64_t first = begin->y, last = end[-1].column + end[-1].count - 1;
     const int64_t grid_rows = last % phase_.grid_size() / phase_.grid_width - first + 1;
     std::vector<int64_t> tap_offsets(taps());
-    stage_.offsets(phase_.taps, grid_rows, tap_offsets.data());
+    stage_.offsets(grid_rows, tap_offsets.data());
     float* copy = stage_.in_place() ? nullptr : scratch.floats(stage_.size(grid_rows));
     // Planes that are read in place take one call for all of them.
     const int64_t channels_at_once = stage_.in_place() ? gather_.channels : 1;

@@ -79,30 +79,23 @@ Gather input_adjoint_gather(const ConvShape& shape) {
   return gather;
 }
 
-Stage::Stage(const KernelTable& kernels, const Gather& gather, const Phase* phases, size_t count, Reading reading)
-    : kernels_(kernels), gather_(gather) {
-  bool any = false;
-  int64_t max_y = 0, max_x = 0, grid_height = 0, grid_width = 0;
-  for (size_t i = 0; i < count; ++i) {
-    grid_height = std::max(grid_height, phases[i].grid_height);
-    grid_width = std::max(grid_width, phases[i].grid_width);
-    for (const Tap& tap : phases[i].taps) {
-      min_y_ = any ? std::min(min_y_, tap.y) : tap.y;
-      max_y = any ? std::max(max_y, tap.y) : tap.y;
-      min_x_ = any ? std::min(min_x_, tap.x) : tap.x;
-      max_x = any ? std::max(max_x, tap.x) : tap.x;
-      any = true;
+Stage::Stage(const KernelTable& kernels, const Gather& gather, const Phase& phase) : kernels_(kernels), gather_(gather), phase_(phase) {
+  if (!phase.taps.empty()) {
+    int64_t max_y = min_y_ = phase.taps[0].y, max_x = min_x_ = phase.taps[0].x;
+    for (const Tap& tap : phase.taps) {
+      min_y_ = std::min(min_y_, tap.y);
+      max_y = std::max(max_y, tap.y);
+      min_x_ = std::min(min_x_, tap.x);
+      max_x = std::max(max_x, tap.x);
     }
+    extra_y_ = (max_y - min_y_) / gather.step_y;
+    extra_x_ = (max_x - min_x_) / gather.step_x;
   }
-  extra_y_ = (max_y - min_y_) / gather.step_y;
-  extra_x_ = (max_x - min_x_) / gather.step_x;
-  in_place_ = reading == Reading::kAnywhere && gather.step_y == 1 && gather.step_x == 1 && min_y_ >= 0 && min_x_ >= 0 &&
-              grid_height + min_y_ + extra_y_ <= gather.source_height && grid_width + min_x_ + extra_x_ <= gather.source_width;
-  row_stride_ = in_place_ ? gather.source_width : grid_width + extra_x_;
+  in_place_ = gather.step_y == 1 && gather.step_x == 1 && min_y_ >= 0 && min_x_ >= 0 &&
+              phase.grid_height + min_y_ + extra_y_ <= gather.source_height && phase.grid_width + min_x_ + extra_x_ <= gather.source_width;
+  row_stride_ = in_place_ ? gather.source_width : phase.grid_width + extra_x_;
   std::vector<int64_t> numbers;
-  for (size_t i = 0; i < count; ++i) {
-    for (const Tap& tap : phases[i].taps) numbers.push_back(part_of(tap));
-  }
+  for (const Tap& tap : phase.taps) numbers.push_back(part_of(tap));
   std::sort(numbers.begin(), numbers.end());
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   for (int64_t number : numbers) {
@@ -121,8 +114,8 @@ int64_t Stage::size(int64_t grid_rows) const {
   return static_cast<int64_t>(parts_.size()) * (grid_rows + extra_y_) * row_stride_ + kLanes;
 }
 
-void Stage::offsets(const std::vector<Tap>& taps, int64_t grid_rows, int64_t* result) const {
-  for (const Tap& tap : taps) {
+void Stage::offsets(int64_t grid_rows, int64_t* result) const {
+  for (const Tap& tap : phase_.taps) {
     const int64_t number = part_of(tap), y = (tap.y - min_y_) / gather_.step_y, x = (tap.x - min_x_) / gather_.step_x;
     int64_t slot = 0;
     while (parts_[slot].number != number) ++slot;

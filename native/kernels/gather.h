@@ -49,18 +49,15 @@ Gather input_adjoint_gather(const ConvShape& shape);
 // grid pixel (y, x) of tap t is at base + (y - first row) * row_stride + x + offset of t.
 class Stage {
  public:
-  // kAnywhere reads planes in place when no tap leaves the source and the pixels of a row are adjacent.
-  enum class Reading { kCopied, kAnywhere };
+  Stage(const KernelTable& kernels, const Gather& gather, const Phase& phase);
 
-  // For all the phases given; they share the staged band.
-  Stage(const KernelTable& kernels, const Gather& gather, const Phase* phases, size_t count, Reading reading);
-
+  // No tap leaves the source and the pixels of a row are adjacent, so that planes can be read where they are.
   bool in_place() const { return in_place_; }
   int64_t row_stride() const { return row_stride_; }
   // Floats that a staged band of grid rows needs; vectors may run over its end by kLanes, which is included.
   int64_t size(int64_t grid_rows) const;
-  // Offsets of taps in a band of `grid_rows` rows (staged, or of the source plane when in_place).
-  void offsets(const std::vector<Tap>& taps, int64_t grid_rows, int64_t* result) const;
+  // Offsets of the taps in a band of `grid_rows` rows (staged, or of the source plane when in_place).
+  void offsets(int64_t grid_rows, int64_t* result) const;
   // Stages grid rows [first, first + grid_rows).
   void copy(const float* plane, int64_t first, int64_t grid_rows, float* band) const;
   // Where grid row `first` begins in a source plane that is read in place.
@@ -71,6 +68,7 @@ class Stage {
 
   const KernelTable& kernels_;
   const Gather& gather_;
+  const Phase& phase_;
   int64_t min_y_ = 0, min_x_ = 0;      // smallest tap
   int64_t extra_y_ = 0, extra_x_ = 0;  // rows and columns that taps reach beyond the grid, in steps
   int64_t row_stride_;

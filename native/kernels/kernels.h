@@ -20,15 +20,19 @@ struct Grid {
   int32_t qmax;
 };
 
-// The geometry of a depthwise plane: rows x columns of y read x at a few fixed distances. In memory, row r starts at x + r * x_stride; x can be
-// read kLanes elements past the end of every row that a tap reaches.
+// One plane of a depthwise convolution. Pixel (r, c) of y meets the pixels (r * step_y + tap.y, c * step_x + tap.x) of the source planes,
+// which are source_height x source_width and zero outside.
+struct PlaneTap {
+  int64_t plane;  // where the source plane begins in x
+  int64_t y, x;
+};
+
 struct Plane {
-  int64_t rows;
-  int64_t columns;
-  int64_t x_stride;
-  int64_t y_stride;
-  int64_t taps;
-  const int64_t* offsets;  // from y's position to the element of x that each tap multiplies
+  int64_t rows, columns, y_stride;
+  int64_t source_height, source_width;
+  int64_t step_y, step_x;
+  int64_t tap_count;
+  const PlaneTap* taps;
 };
 
 struct KernelTable {
@@ -43,11 +47,11 @@ struct KernelTable {
   // Each element accumulates over k in ascending order; k blocks are added to C one after the other.
   void (*gemm_tile)(int64_t depth, const float* a, const float* b, int64_t ldb, float* c, int64_t ldc, bool accumulate);
 
-  // y[r][c] = or += sum over t of w[t] * x[r][c + offsets[t]], t ascending.
-  void (*weighted_shifts)(const Plane& plane, const float* x, const float* w, float* y, bool accumulate);
-  // sums[t] = sum over r and c of y[r][c] * x[r][c + offsets[t]] in float; column c adds to lane c % kLanes, row after row.
-  void (*shift_products)(const Plane& plane, const float* x, const float* y, float* sums);
-
+  // y[r][c] = or += sum over taps t of w[t] * x at tap t of (r, c), t ascending.
+  void (*weighted_taps)(const Plane& plane, const float* x, const float* w, float* y, bool accumulate);
+  // sums[t] = sum over r and c of y[r][c] * x at tap t of (r, c), in float. Column c adds to lane c % kLanes; a
+  // stretch of kLanes columns goes through all rows before the next.
+  void (*tap_products)(const Plane& plane, const float* x, const float* y, float* sums);
   // y[r * y_stride + c] = x[offsets[r] + c].
   void (*copy_shifted)(const float* x, const int64_t* offsets, int64_t rows, int64_t columns, float* y, int64_t y_stride);
   // Rows of `width` one behind the other: `before` zeros, x[r * x_stride + c * step] for c < count, zeros to the end. Writes up to kLanes

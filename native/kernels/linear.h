@@ -5,7 +5,7 @@
 // In float that order is: k ascending in blocks of 256, each summed from zero, the blocks added to the result (or to what it held, when
 // accumulating) one after the other. For convolutions k runs over (channel read, kernel tap that can reach the pixel), taps row-major; for the weight
 // adjoint over the pixels of one sample, or, when groups > 1 and at most 4 channels of a group lie on either side, over kLanes lanes (column c of the output in lane
-// c % kLanes, rows ascending) merged pairwise. The strict flavour rounds every product; tests hold it to this order bit by bit.
+// c % kLanes; a stretch of kLanes columns goes through all rows before the next) merged pairwise. The strict flavour rounds every product; tests hold it to this order bit by bit.
 #pragma once
 
 #include <cstdint>

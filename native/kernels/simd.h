@@ -36,24 +36,47 @@ BW_INLINE void store(double* p, F64 v) { __builtin_memcpy(p, &v, sizeof v); }
 BW_INLINE F32 broadcast(float x) { return x - F32{}; }
 BW_INLINE I32 broadcast(int32_t x) { return x - I32{}; }
 
-#if BW_LANES == 8
-BW_INLINE __m256i first_lanes(int64_t count) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
+// A set of adjacent lanes.
+#if BW_LANES == 16
+typedef __mmask16 Lanes;
+#else
+typedef I32 Lanes;
 #endif
 
-// The first `count` < kWidth elements and zeros; nothing behind them is read.
-BW_INLINE F32 load_tail(const float* p, int64_t count) {
+// Lanes first <= lane < last; either may lie outside of the vector.
+BW_INLINE Lanes lanes_between(int64_t first, int64_t last) {
+  const int begin = first < 0 ? 0 : first > kWidth ? kWidth : (int)first;
+  const int end = last < begin ? begin : last > kWidth ? kWidth : (int)last;
 #if BW_LANES == 16
-  return (F32)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
-#elif BW_LANES == 8
-  return (F32)_mm256_maskload_ps(p, first_lanes(count));
+  return (Lanes)((1u << end) - (1u << begin));
 #else
-  float v[kWidth] = {};
-  for (int64_t i = 0; i < count; ++i) v[i] = p[i];
-  return load(v);
+#if BW_LANES == 8
+  const I32 lane = {0, 1, 2, 3, 4, 5, 6, 7};
+#else
+  const I32 lane = {0, 1, 2, 3};
+#endif
+  return (lane >= begin) & (lane < end);
 #endif
 }
+
+// p's elements in `lanes`, zeros elsewhere. Those in `lanes` lie in [begin, end); nothing outside of that is read.
+BW_INLINE F32 load_lanes(const float* p, Lanes lanes, const float* begin, const float* end) {
+#if BW_LANES == 16
+  (void)begin, (void)end;
+  return (F32)_mm512_maskz_loadu_ps(lanes, p);
+#elif BW_LANES == 8
+  (void)begin, (void)end;
+  return (F32)_mm256_maskload_ps(p, (__m256i)lanes);
+#else
+  if (p >= begin && p + kWidth <= end) return (F32)((I32)load(p) & lanes);
+  F32 v = {};
+  for (int i = 0; i < kWidth; ++i) v[i] = lanes[i] ? p[i] : 0;
+  return v;
+#endif
+}
+
+// The first `count` < kWidth elements and zeros; nothing behind them is read.
+BW_INLINE F32 load_tail(const float* p, int64_t count) { return load_lanes(p, lanes_between(0, count), p, p + count); }
 
 BW_INLINE I32 load_tail(const int32_t* p, int64_t count) {
   int32_t v[kWidth] = {};
@@ -63,9 +86,9 @@ BW_INLINE I32 load_tail(const int32_t* p, int64_t count) {
 
 BW_INLINE void store_tail(float* p, F32 value, int64_t count) {
 #if BW_LANES == 16
-  _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)value);
+  _mm512_mask_storeu_ps(p, lanes_between(0, count), (__m512)value);
 #elif BW_LANES == 8
-  _mm256_maskstore_ps(p, first_lanes(count), (__m256)value);
+  _mm256_maskstore_ps(p, (__m256i)lanes_between(0, count), (__m256)value);
 #else
   float v[kWidth];
   store(v, value);

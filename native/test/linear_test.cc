@@ -299,14 +299,23 @@ struct ConvCase {
       for (int64_t n = 0; n < shape.samples; ++n) {
         BlockSum sum(0);
         float lanes[kLanes] = {};
+        const auto factors = [&](int64_t oh, int64_t ow) {
+          const float g = dy[((n * shape.out_channels + oc) * shape.out_height + oh) * shape.out_width + ow];
+          return std::make_pair(g, x_at(n, oc / group_out() * group_in() + ic, oh * shape.stride_y + kh * shape.dilation_y - shape.pad_top,
+                                        ow * shape.stride_x + kw * shape.dilation_x - shape.pad_left));
+        };
         for (int64_t pixel = 0; pixel < shape.out_height * shape.out_width; ++pixel) {
-          const int64_t oh = pixel / shape.out_width, ow = pixel % shape.out_width;
-          const float g = dy[(n * shape.out_channels + oc) * shape.out_height * shape.out_width + pixel];
-          const float value = x_at(n, oc / group_out() * group_in() + ic, oh * shape.stride_y + kh * shape.dilation_y - shape.pad_top,
-                                   ow * shape.stride_x + kw * shape.dilation_x - shape.pad_left);
-          const volatile float product = g * value;
+          const auto [g, value] = factors(pixel / shape.out_width, pixel % shape.out_width);
           sum.add(pixel, g, value);
-          lanes[ow % kLanes] += product;
+        }
+        for (int64_t stretch = 0; stretch < shape.out_width; stretch += kLanes) {
+          for (int64_t oh = 0; oh < shape.out_height; ++oh) {
+            for (int64_t ow = stretch; ow < std::min<int64_t>(stretch + kLanes, shape.out_width); ++ow) {
+              const auto [g, value] = factors(oh, ow);
+              const volatile float product = g * value;
+              lanes[ow % kLanes] += product;
+            }
+          }
         }
         for (int half = kLanes / 2; half > 0; half /= 2) {
           for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
