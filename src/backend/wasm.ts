@@ -30,21 +30,36 @@ const yieldAfter = 50;
 /**
  * Instantiates the engine's WebAssembly module, given compiled or as bytes. Every backend is an engine of its own with its own memory of up to
  * 4 GB. Needs SIMD and exception handling, as Node, browsers and Deno have them.
+ *
+ * @throws BitwrightError `backend-unavailable` when the module cannot run here.
  */
 export async function createWasmBackend(source: WasmModule | Uint8Array): Promise<Backend> {
-  const module = source instanceof Uint8Array ? await WebAssembly.compile(source) : source;
-  const { exports } = await WebAssembly.instantiate(module, {
-    env: { emscripten_notify_memory_growth: () => {} },
-    wasi_snapshot_preview1: {
-      proc_exit: (code: number) => {
-        throw new WebAssembly.RuntimeError(`exit ${code}`);
-      },
-    },
-  });
-  const engine = exports as Engine;
-  engine._initialize();
+  const engine = await instantiate(source);
   checkVersion(engine.bw_abi_version());
   return new WasmBackend(engine);
+}
+
+async function instantiate(source: WasmModule | Uint8Array): Promise<Engine> {
+  try {
+    const module = source instanceof Uint8Array ? await WebAssembly.compile(source) : source;
+    const { exports } = await WebAssembly.instantiate(module, {
+      env: { emscripten_notify_memory_growth: () => {} },
+      wasi_snapshot_preview1: {
+        proc_exit: (code: number) => {
+          throw new WebAssembly.RuntimeError(`exit ${code}`);
+        },
+      },
+    });
+    const engine = exports as Engine;
+    engine._initialize();
+    return engine;
+  } catch (cause) {
+    throw new BitwrightError("backend-unavailable", "The WebAssembly module cannot run here", {
+      expected: "the bitwright.wasm of this version, and a runtime with WebAssembly SIMD and exception handling",
+      received: String(cause),
+      cause,
+    });
+  }
 }
 
 class WasmBackend implements Backend {

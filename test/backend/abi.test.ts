@@ -82,6 +82,23 @@ describe("a failure in the engine", () => {
   });
 });
 
+describe("the WebAssembly engine", () => {
+  test("is not used again after it trapped", async () => {
+    const engine = await createWasmBackend(wasm());
+    const one = Float32Array.of(1);
+    const zero = Int32Array.of(0);
+    const stopped = expect.objectContaining({ code: "engine-failure", remedy: "Create a new backend." });
+    const overrun = () =>
+      engine.call("bw_fake_quantize", one, 1, 2 ** 29, 1, 0, 1, one, zero, 1, -8, 7, Float32Array.of(1));
+    expect(overrun).toThrow(stopped);
+    expect(() => engine.call("bw_targets", new Uint8Array(0), 0, new Float64Array(1))).toThrow(stopped);
+  });
+
+  test("refuses bytes that are no module", async () => {
+    await expect(createWasmBackend(new Uint8Array(8))).rejects.toMatchObject({ code: "backend-unavailable" });
+  });
+});
+
 describe("choosing a backend", () => {
   test("takes the asked one and no other", async () => {
     expect((await loadBackend("native")).name).toBe("native");
