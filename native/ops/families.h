@@ -9,6 +9,7 @@
 namespace bitwright {
 
 std::vector<Row> arithmetic_rows();
+std::vector<Row> batch_normalization_rows();
 std::vector<Row> cast_rows();
 std::vector<Row> concat_rows();
 std::vector<Row> conv_rows();
