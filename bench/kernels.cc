@@ -1,5 +1,6 @@
-// GFLOP/s of matrix products and convolutions at the layers of a few networks, beside what the target's register tile reaches on data in the first-level
-// cache. Usage: kernels [--net NAME] [--batch N] [--threads N] [--target NAME] [--flavour NAME] [--seconds S]
+// GFLOP/s of matrix products and convolutions at the layers of a few networks, beside what the target's register tile
+// reaches on data in the first-level cache. Usage: kernels [--net NAME] [--batch N] [--threads N] [--target NAME]
+// [--flavour NAME] [--seconds S]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -15,7 +16,8 @@ namespace {
 using namespace bitwright;
 
 struct Layer {
-  int channels, rows, extent, kernel, stride, groups, count;  // extent: of the input; count: how often the network has it
+  int channels, rows, extent, kernel, stride, groups,
+      count;  // extent: of the input; count: how often the network has it
 };
 
 struct Net {
@@ -25,38 +27,43 @@ struct Net {
 
 const std::vector<Net>& nets() {
   static const std::vector<Net> all = {
-      {"mobilenetv2", {{3, 32, 224, 3, 2, 1, 1},      {32, 32, 112, 3, 1, 32, 1},    {32, 16, 112, 1, 1, 1, 1},   {16, 96, 112, 1, 1, 1, 1},
-                       {96, 96, 112, 3, 2, 96, 1},    {96, 24, 56, 1, 1, 1, 1},      {24, 144, 56, 1, 1, 1, 2},   {144, 144, 56, 3, 1, 144, 1},
-                       {144, 24, 56, 1, 1, 1, 1},     {144, 144, 56, 3, 2, 144, 1},  {144, 32, 28, 1, 1, 1, 1},   {32, 192, 28, 1, 1, 1, 3},
-                       {192, 192, 28, 3, 1, 192, 2},  {192, 32, 28, 1, 1, 1, 2},     {192, 192, 28, 3, 2, 192, 1}, {192, 64, 14, 1, 1, 1, 1},
-                       {64, 384, 14, 1, 1, 1, 4},     {384, 384, 14, 3, 1, 384, 4},  {384, 64, 14, 1, 1, 1, 3},   {384, 96, 14, 1, 1, 1, 1},
-                       {96, 576, 14, 1, 1, 1, 3},     {576, 576, 14, 3, 1, 576, 2},  {576, 96, 14, 1, 1, 1, 2},   {576, 576, 14, 3, 2, 576, 1},
-                       {576, 160, 7, 1, 1, 1, 1},     {160, 960, 7, 1, 1, 1, 3},     {960, 960, 7, 3, 1, 960, 3}, {960, 160, 7, 1, 1, 1, 2},
-                       {960, 320, 7, 1, 1, 1, 1},     {320, 1280, 7, 1, 1, 1, 1}}},
-      {"resnet18", {{3, 64, 224, 7, 2, 1, 1},
-                    {64, 64, 56, 3, 1, 1, 4},
-                    {64, 128, 56, 3, 2, 1, 1},
-                    {64, 128, 56, 1, 2, 1, 1},
-                    {128, 128, 28, 3, 1, 1, 3},
-                    {128, 256, 28, 3, 2, 1, 1},
-                    {128, 256, 28, 1, 2, 1, 1},
-                    {256, 256, 14, 3, 1, 1, 3},
-                    {256, 512, 14, 3, 2, 1, 1},
-                    {256, 512, 14, 1, 2, 1, 1},
-                    {512, 512, 7, 3, 1, 1, 3}}},
-      {"resnet56", {{3, 16, 32, 3, 1, 1, 1},
-                    {16, 16, 32, 3, 1, 1, 18},
-                    {16, 32, 32, 3, 2, 1, 1},
-                    {32, 32, 16, 3, 1, 1, 17},
-                    {32, 64, 16, 3, 2, 1, 1},
-                    {64, 64, 8, 3, 1, 1, 17}}},
+      {"mobilenetv2", {{3, 32, 224, 3, 2, 1, 1},     {32, 32, 112, 3, 1, 32, 1},   {32, 16, 112, 1, 1, 1, 1},
+                       {16, 96, 112, 1, 1, 1, 1},    {96, 96, 112, 3, 2, 96, 1},   {96, 24, 56, 1, 1, 1, 1},
+                       {24, 144, 56, 1, 1, 1, 2},    {144, 144, 56, 3, 1, 144, 1}, {144, 24, 56, 1, 1, 1, 1},
+                       {144, 144, 56, 3, 2, 144, 1}, {144, 32, 28, 1, 1, 1, 1},    {32, 192, 28, 1, 1, 1, 3},
+                       {192, 192, 28, 3, 1, 192, 2}, {192, 32, 28, 1, 1, 1, 2},    {192, 192, 28, 3, 2, 192, 1},
+                       {192, 64, 14, 1, 1, 1, 1},    {64, 384, 14, 1, 1, 1, 4},    {384, 384, 14, 3, 1, 384, 4},
+                       {384, 64, 14, 1, 1, 1, 3},    {384, 96, 14, 1, 1, 1, 1},    {96, 576, 14, 1, 1, 1, 3},
+                       {576, 576, 14, 3, 1, 576, 2}, {576, 96, 14, 1, 1, 1, 2},    {576, 576, 14, 3, 2, 576, 1},
+                       {576, 160, 7, 1, 1, 1, 1},    {160, 960, 7, 1, 1, 1, 3},    {960, 960, 7, 3, 1, 960, 3},
+                       {960, 160, 7, 1, 1, 1, 2},    {960, 320, 7, 1, 1, 1, 1},    {320, 1280, 7, 1, 1, 1, 1}}},
+      {"resnet18",
+       {{3, 64, 224, 7, 2, 1, 1},
+        {64, 64, 56, 3, 1, 1, 4},
+        {64, 128, 56, 3, 2, 1, 1},
+        {64, 128, 56, 1, 2, 1, 1},
+        {128, 128, 28, 3, 1, 1, 3},
+        {128, 256, 28, 3, 2, 1, 1},
+        {128, 256, 28, 1, 2, 1, 1},
+        {256, 256, 14, 3, 1, 1, 3},
+        {256, 512, 14, 3, 2, 1, 1},
+        {256, 512, 14, 1, 2, 1, 1},
+        {512, 512, 7, 3, 1, 1, 3}}},
+      {"resnet56",
+       {{3, 16, 32, 3, 1, 1, 1},
+        {16, 16, 32, 3, 1, 1, 18},
+        {16, 32, 32, 3, 2, 1, 1},
+        {32, 32, 16, 3, 1, 1, 17},
+        {32, 64, 16, 3, 2, 1, 1},
+        {64, 64, 8, 3, 1, 1, 17}}},
   };
   return all;
 }
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-// Seconds of the quickest of the calls that fit into about `budget` seconds: what the code can do, also when the machine is shared.
+// Seconds of the quickest of the calls that fit into about `budget` seconds: what the code can do, also when the
+// machine is shared.
 template <class Body>
 double seconds(double budget, Body body) {
   body();
@@ -125,8 +132,10 @@ void run(const Options& options) {
       shape.out_height = shape.out_width = (layer.extent - 1) / layer.stride + 1;
       shape.groups = layer.groups;
       const int64_t weights = int64_t{layer.rows} * (layer.channels / layer.groups) * layer.kernel * layer.kernel;
-      const std::vector<float> x = numbers(shape.samples * shape.in_channels * shape.in_height * shape.in_width), w = numbers(weights);
-      std::vector<float> y = numbers(shape.samples * shape.out_channels * shape.out_height * shape.out_width), dx(x.size());
+      const std::vector<float> x = numbers(shape.samples * shape.in_channels * shape.in_height * shape.in_width),
+                               w = numbers(weights);
+      std::vector<float> y = numbers(shape.samples * shape.out_channels * shape.out_height * shape.out_width),
+                         dx(x.size());
       std::vector<double> dw(weights);
       const double times[3] = {
           seconds(options.budget, [&] { conv_forward(linear, shape, x.data(), w.data(), y.data(), false); }),
@@ -134,8 +143,8 @@ void run(const Options& options) {
           seconds(options.budget, [&] { conv_weight_adjoint(linear, shape, x.data(), y.data(), dw.data()); }),
       };
       const double work = 2.0 * weights * shape.samples * shape.out_height * shape.out_width;
-      std::printf("%4d > %4d %3dx%-3d k%d s%d %-9s x%-2d", layer.channels, layer.rows, layer.extent, layer.extent, layer.kernel, layer.stride,
-                  layer.groups > 1 ? "depthwise" : "", layer.count);
+      std::printf("%4d > %4d %3dx%-3d k%d s%d %-9s x%-2d", layer.channels, layer.rows, layer.extent, layer.extent,
+                  layer.kernel, layer.stride, layer.groups > 1 ? "depthwise" : "", layer.count);
       for (int i = 0; i < 3; ++i) {
         std::printf("  %6.1f (%6.3f)", work / times[i] * 1e-9, times[i] * 1e3);
         total[i] += times[i] * layer.count;
@@ -156,12 +165,18 @@ int main(int argc, char** argv) {
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string name = argv[i];
     const char* value = argv[i + 1];
-    if (name == "--net") options.net = value;
-    else if (name == "--batch") options.batch = std::atoi(value);
-    else if (name == "--threads") options.threads = std::atoi(value);
-    else if (name == "--target") options.target = value;
-    else if (name == "--flavour") options.flavour = value;
-    else if (name == "--seconds") options.budget = std::atof(value);
+    if (name == "--net")
+      options.net = value;
+    else if (name == "--batch")
+      options.batch = std::atoi(value);
+    else if (name == "--threads")
+      options.threads = std::atoi(value);
+    else if (name == "--target")
+      options.target = value;
+    else if (name == "--flavour")
+      options.flavour = value;
+    else if (name == "--seconds")
+      options.budget = std::atof(value);
   }
   run(options);
 }

@@ -52,7 +52,8 @@ Tasks split(const Linear& linear, const Product& product) {
   const int64_t column_tiles = round_up(product.columns, tile_columns) / tile_columns;
   const int64_t row_tiles = round_up(product.rows, tile_rows) / tile_rows;
   const int64_t wanted = linear.pool.threads() == 1 ? 1 : 4 * int64_t{linear.pool.threads()};
-  const int64_t block_columns = std::min(kMostColumns, kBlockFloats / std::clamp<int64_t>(product.depth, 1, kDepthBlock));
+  const int64_t block_columns =
+      std::min(kMostColumns, kBlockFloats / std::clamp<int64_t>(product.depth, 1, kDepthBlock));
   int64_t chunk = std::max<int64_t>(1, block_columns / tile_columns);
   const int64_t per_item = (wanted + product.items - 1) / product.items;
   chunk = std::min(chunk, std::max<int64_t>(1, column_tiles / per_item));
@@ -68,8 +69,8 @@ Tasks split(const Linear& linear, const Product& product) {
 }
 
 // Writes rows x columns of a finished tile to where they belong, in runs of columns at equal distances.
-void scatter(const float* tile, int64_t tile_columns, float* c, const int64_t* row_offsets, int64_t rows, const int64_t* column_offsets,
-             int64_t columns, bool accumulate) {
+void scatter(const float* tile, int64_t tile_columns, float* c, const int64_t* row_offsets, int64_t rows,
+             const int64_t* column_offsets, int64_t columns, bool accumulate) {
   for (int64_t begin = 0; begin < columns;) {
     const int64_t step = begin + 1 < columns ? column_offsets[begin + 1] - column_offsets[begin] : 1;
     int64_t end = begin + 1;
@@ -140,7 +141,8 @@ class Block {
     for (int64_t r = r0_; r < r1_; r += tile_rows) {
       const int64_t rows = std::min(tile_rows, r1_ - r);
       const bool whole_rows = rows == tile_rows && evenly_spaced(row_offsets_.data() + (r - r0_), rows);
-      for (int64_t c = c0_; c < c1_; c += tile_columns) run_tile(k0, k1, r, rows, whole_rows, c, panels_[(c - c0_) / tile_columns]);
+      for (int64_t c = c0_; c < c1_; c += tile_columns)
+        run_tile(k0, k1, r, rows, whole_rows, c, panels_[(c - c0_) / tile_columns]);
     }
   }
 
@@ -175,7 +177,8 @@ class Block {
     const float* a = product_.a + item_ * product_.a_stride + r * product_.depth + k0 * kernels_.tile_rows;
     float* out = product_.c(item_);
     if (whole) {
-      kernels_.gemm_tile(k1 - k0, a, panel.b, panel.ld, out + row_offsets[0] + offsets[0], row_offsets[1] - row_offsets[0], add);
+      kernels_.gemm_tile(k1 - k0, a, panel.b, panel.ld, out + row_offsets[0] + offsets[0],
+                         row_offsets[1] - row_offsets[0], add);
     } else {
       kernels_.gemm_tile(k1 - k0, a, panel.b, panel.ld, tile, tile_columns, false);
       scatter(tile, tile_columns, out, row_offsets, rows, offsets, columns, add);

@@ -1,4 +1,5 @@
-// Convolutions with few channels in a group: every plane of the output is a sum of shifted source planes, read where they are.
+// Convolutions with few channels in a group: every plane of the output is a sum of shifted source planes, read where
+// they are.
 #include <algorithm>
 #include <vector>
 
@@ -95,7 +96,8 @@ class Planes {
       for (size_t i = first; i < end; ++i) {
         const float* grid = grids + static_cast<int64_t>(i - first) * size;
         float* to = out + gather_.phases[i].origin_x;
-        for (int64_t x = 0; x < gather_.phases[i].grid_width; ++x, to += gather_.out_step_x) *to = accumulate ? *to + grid[x] : grid[x];
+        for (int64_t x = 0; x < gather_.phases[i].grid_width; ++x, to += gather_.out_step_x)
+          *to = accumulate ? *to + grid[x] : grid[x];
       }
     }
   }
@@ -119,7 +121,8 @@ bool suits_planes(const Gather& gather) {
   return gather.groups > 1 && gather.channels <= kFewChannels && gather.rows <= kFewChannels;
 }
 
-void run_planes(const Linear& linear, const Gather& gather, const float* source, const float* w, float* out, bool accumulate) {
+void run_planes(const Linear& linear, const Gather& gather, const float* source, const float* w, float* out,
+                bool accumulate) {
   const Planes planes(linear.kernels, gather, w);
   const int64_t units = gather.samples * gather.groups;
   const int64_t units_per_task = std::max<int64_t>(1, kTaskWork / std::max<int64_t>(1, planes.work()));

@@ -1,5 +1,5 @@
-// Convolutions as matrix products whose B is gathered while it is packed: rows are (weight set, channel), depth is (channel, tap), columns are the
-// grid pixels of all samples.
+// Convolutions as matrix products whose B is gathered while it is packed: rows are (weight set, channel), depth is
+// (channel, tap), columns are the grid pixels of all samples.
 #include <algorithm>
 #include <vector>
 
@@ -16,7 +16,8 @@ struct Run {
   int64_t sample, y, x, column, count;
 };
 
-// The runs of columns [c0, c1), none of which crosses the end of a line (a row, or the whole grid) or a multiple of `tile` counted from c0.
+// The runs of columns [c0, c1), none of which crosses the end of a line (a row, or the whole grid) or a multiple of
+// `tile` counted from c0.
 std::vector<Run> runs_of(const Phase& phase, int64_t line, int64_t c0, int64_t c1, int64_t tile) {
   std::vector<Run> runs;
   for (int64_t c = c0; c < c1;) {
@@ -45,7 +46,8 @@ class Patches {
     return source_ + ((sample * gather_.groups + group) * gather_.channels + channel) * gather_.source_size();
   }
 
-  // Where the patch element k of column c can be read for `count` columns, with those of k + 1, ... a plane behind; or nullptr.
+  // Where the patch element k of column c can be read for `count` columns, with those of k + 1, ... a plane behind; or
+  // nullptr.
   const float* in_place(int64_t group, int64_t k, int64_t c, int64_t count) const {
     const int64_t pixel = c % phase_.grid_size();
     if (taps() != 1 || line() != phase_.grid_size() || pixel + count > phase_.grid_size()) return nullptr;
@@ -64,12 +66,13 @@ class Patches {
     const int64_t used = (c1 - c0) % tile_columns;
     if (used == 0) return;
     float* last = panels + (c1 - c0) / tile_columns * (k1 - k0) * tile_columns;
-    for (int64_t k = 0; k < k1 - k0; ++k) std::fill(last + k * tile_columns + used, last + (k + 1) * tile_columns, 0.0f);
+    for (int64_t k = 0; k < k1 - k0; ++k)
+      std::fill(last + k * tile_columns + used, last + (k + 1) * tile_columns, 0.0f);
   }
 
   // The transpose of one sample's patches: rows are pixels [p0, p1), columns are (channel, tap) [c0, c1).
-  void pack_transposed(int64_t sample, int64_t group, int64_t p0, int64_t p1, int64_t c0, int64_t c1, int64_t tile_columns,
-                       float* panels) const {
+  void pack_transposed(int64_t sample, int64_t group, int64_t p0, int64_t p1, int64_t c0, int64_t c1,
+                       int64_t tile_columns, float* panels) const {
     static thread_local Scratch scratch;
     const std::vector<Run> runs = runs_of(phase_, line(), p0, p1, p1 - p0);
     const int64_t first = runs.front().y, grid_rows = (p1 - 1) / phase_.grid_width - first + 1;
@@ -83,9 +86,11 @@ class Patches {
       const int64_t size = stage_.in_place() ? 0 : stage_.size(grid_rows);
       float* bands = scratch.floats(channels * size);
       for (int64_t channel = 0; channel < channels; ++channel) {
-        const float* band = read(plane(sample, group, first_channel + channel), first, grid_rows, bands + channel * size);
+        const float* band =
+            read(plane(sample, group, first_channel + channel), first, grid_rows, bands + channel * size);
         const int64_t begin = (first_channel + channel) * taps();
-        for (int64_t j = std::max(c, begin); j < std::min(c + count, begin + taps()); ++j) columns[j - c] = band + offsets[j - begin];
+        for (int64_t j = std::max(c, begin); j < std::min(c + count, begin + taps()); ++j)
+          columns[j - c] = band + offsets[j - begin];
       }
       for (const Run& run : runs) {
         for (int64_t j = 0; j < count; ++j) lines[j] = columns[j] + (run.y - first) * stage_.row_stride() + run.x;
@@ -103,8 +108,8 @@ class Patches {
   }
 
   // Runs [begin, end) lie in one sample.
-  void pack_sample(int64_t group, int64_t k0, int64_t k1, const Run* begin, const Run* end, int64_t c0, int64_t tile_columns,
-                   float* panels) const {
+  void pack_sample(int64_t group, int64_t k0, int64_t k1, const Run* begin, const Run* end, int64_t c0,
+                   int64_t tile_columns, float* panels) const {
     static thread_local Scratch scratch;
     const int64_t first = begin->y, last = end[-1].column + end[-1].count - 1;
     const int64_t grid_rows = last % phase_.grid_size() / phase_.grid_width - first + 1;
@@ -116,12 +121,14 @@ class Patches {
     std::vector<int64_t> offsets(std::min(k1 - k0, channels_at_once * taps()));
     for (int64_t k = k0; k < k1;) {
       const int64_t channel = k / taps(), k_end = std::min(k1, (channel + channels_at_once) * taps());
-      for (int64_t j = k; j < k_end; ++j) offsets[j - k] = (j / taps() - channel) * gather_.source_size() + tap_offsets[j % taps()];
+      for (int64_t j = k; j < k_end; ++j)
+        offsets[j - k] = (j / taps() - channel) * gather_.source_size() + tap_offsets[j % taps()];
       const float* band = read(plane(begin->sample, group, channel), first, grid_rows, copy);
       for (const Run* run = begin; run != end; ++run) {
         const int64_t column = run->column - c0, lane = column % tile_columns;
-        kernels_.copy_shifted(band + (run->y - first) * stage_.row_stride() + run->x, offsets.data(), k_end - k, run->count,
-                              panels + (column - lane) * (k1 - k0) + (k - k0) * tile_columns + lane, tile_columns);
+        kernels_.copy_shifted(band + (run->y - first) * stage_.row_stride() + run->x, offsets.data(), k_end - k,
+                              run->count, panels + (column - lane) * (k1 - k0) + (k - k0) * tile_columns + lane,
+                              tile_columns);
       }
       k = k_end;
     }
@@ -144,7 +151,8 @@ class PatchProduct : public Product {
     depth = gather.depth(phase);
   }
 
-  void pack(int64_t item, int64_t k0, int64_t k1, int64_t c0, int64_t c1, int64_t tile_columns, float* panels) const override {
+  void pack(int64_t item, int64_t k0, int64_t k1, int64_t c0, int64_t c1, int64_t tile_columns,
+            float* panels) const override {
     patches_.pack(item, k0, k1, c0, c1, tile_columns, panels);
   }
 
@@ -176,8 +184,8 @@ class PatchProduct : public Product {
 };
 
 // Rows [first, first + count) of a group's weights as a row panel.
-void pack_weight_rows(const Gather& gather, const Phase& phase, const float* w, int64_t group, int64_t first, int64_t count,
-                      int64_t tile_rows, float* panel) {
+void pack_weight_rows(const Gather& gather, const Phase& phase, const float* w, int64_t group, int64_t first,
+                      int64_t count, int64_t tile_rows, float* panel) {
   const int64_t taps = static_cast<int64_t>(phase.taps.size());
   const float* kernels[kWidestTile];
   for (int64_t r = 0; r < count; ++r) {
@@ -203,15 +211,18 @@ void pack_weight_rows(const Gather& gather, const Phase& phase, const float* w, 
 }
 
 // The weights of every group in row panels.
-const float* pack_weights(const Linear& linear, const Gather& gather, const Phase& phase, const float* w, int64_t* group_stride) {
+const float* pack_weights(const Linear& linear, const Gather& gather, const Phase& phase, const float* w,
+                          int64_t* group_stride) {
   static thread_local Scratch scratch;
-  const int64_t tile_rows = linear.kernels.tile_rows, rows = gather.weight_sets * gather.rows, panel_size = tile_rows * gather.depth(phase);
+  const int64_t tile_rows = linear.kernels.tile_rows, rows = gather.weight_sets * gather.rows,
+                panel_size = tile_rows * gather.depth(phase);
   const int64_t panels = round_up(rows, tile_rows) / tile_rows;
   *group_stride = panels * panel_size;
   float* packed = scratch.floats(gather.groups * *group_stride);
   linear.pool.parallel_for(gather.groups * panels, [&](int64_t task) {
     const int64_t first = task % panels * tile_rows;
-    pack_weight_rows(gather, phase, w, task / panels, first, std::min(tile_rows, rows - first), tile_rows, packed + task * panel_size);
+    pack_weight_rows(gather, phase, w, task / panels, first, std::min(tile_rows, rows - first), tile_rows,
+                     packed + task * panel_size);
   });
   return packed;
 }
@@ -220,7 +231,12 @@ const float* pack_weights(const Linear& linear, const Gather& gather, const Phas
 class WeightBlock {
  public:
   WeightBlock(const KernelTable& kernels, const Gather& gather, const float* x, const float* dy, int64_t group)
-      : kernels_(kernels), gather_(gather), phase_(gather.phases[0]), patches_(kernels, gather, phase_, x), dy_(dy), group_(group) {}
+      : kernels_(kernels),
+        gather_(gather),
+        phase_(gather.phases[0]),
+        patches_(kernels, gather, phase_, x),
+        dy_(dy),
+        group_(group) {}
 
   void run(int64_t r0, int64_t r1, int64_t c0, int64_t c1, double* dw) {
     const int64_t tile_rows = kernels_.tile_rows, tile_columns = kernels_.tile_columns;
@@ -236,7 +252,8 @@ class WeightBlock {
         patches_.pack_transposed(n, group_, k0, k1, c0, c1, tile_columns, b);
         for (int64_t column = 0; column < columns; column += tile_columns) {
           for (int64_t row = 0; row < rows; row += tile_rows) {
-            kernels_.gemm_tile(depth, a + row * depth, b + column * depth, tile_columns, c + row * columns + column, columns, k0 > 0);
+            kernels_.gemm_tile(depth, a + row * depth, b + column * depth, tile_columns, c + row * columns + column,
+                               columns, k0 > 0);
           }
         }
       }
@@ -277,7 +294,8 @@ int64_t block_size(int64_t total, int64_t tile, int64_t parts, int64_t most) {
 
 }  // namespace
 
-void run_product(const Linear& linear, const Gather& gather, const float* source, const float* w, float* out, bool accumulate) {
+void run_product(const Linear& linear, const Gather& gather, const float* source, const float* w, float* out,
+                 bool accumulate) {
   for (const Phase& phase : gather.phases) {
     PatchProduct product(linear.kernels, gather, phase, source, out);
     product.a = pack_weights(linear, gather, phase, w, &product.a_stride);
@@ -289,18 +307,21 @@ void weight_adjoint_product(const Linear& linear, const Gather& gather, const fl
   const Phase& phase = gather.phases[0];
   if (gather.samples == 0 || phase.grid_size() == 0) return;
   constexpr int64_t kMostRows = 256, kMostColumns = 256;
-  const int64_t wanted = linear.pool.threads() == 1 ? 1 : (3 * linear.pool.threads() + gather.groups - 1) / gather.groups;
+  const int64_t wanted =
+      linear.pool.threads() == 1 ? 1 : (3 * linear.pool.threads() + gather.groups - 1) / gather.groups;
   const int64_t depth = gather.depth(phase);
   // The longer side is split, since every part packs the other one again.
   const bool by_columns = depth >= gather.rows;
   const int64_t block_rows = block_size(gather.rows, linear.kernels.tile_rows, by_columns ? 1 : wanted, kMostRows);
   const int64_t block_columns = block_size(depth, linear.kernels.tile_columns, by_columns ? wanted : 1, kMostColumns);
-  const int64_t row_blocks = (gather.rows + block_rows - 1) / block_rows, column_blocks = (depth + block_columns - 1) / block_columns;
+  const int64_t row_blocks = (gather.rows + block_rows - 1) / block_rows,
+                column_blocks = (depth + block_columns - 1) / block_columns;
   linear.pool.parallel_for(gather.groups * row_blocks * column_blocks, [&](int64_t task) {
     const int64_t group = task / (row_blocks * column_blocks);
     const int64_t r0 = task / column_blocks % row_blocks * block_rows, c0 = task % column_blocks * block_columns;
     WeightBlock(linear.kernels, gather, x, dy, group)
-        .run(r0, std::min(r0 + block_rows, gather.rows), c0, std::min(c0 + block_columns, depth), dw + group * gather.weight_group_stride);
+        .run(r0, std::min(r0 + block_rows, gather.rows), c0, std::min(c0 + block_columns, depth),
+             dw + group * gather.weight_group_stride);
   });
 }
 

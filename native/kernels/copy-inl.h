@@ -1,6 +1,7 @@
 // Copies that feed the products. Included once per target by kernels-inl.h.
 
-static void copy_shifted(const float* x, const int64_t* offsets, int64_t rows, int64_t columns, float* y, int64_t y_stride) {
+static void copy_shifted(const float* x, const int64_t* offsets, int64_t rows, int64_t columns, float* y,
+                         int64_t y_stride) {
   const int64_t whole = columns / kWidth * kWidth, left = columns - whole;
   for (int64_t r = 0; r < rows; ++r, y += y_stride) {
     const float* from = x + offsets[r];
@@ -30,7 +31,8 @@ BW_INLINE void copy_padded(const float* x, int64_t step, int64_t count, float* y
   }
 }
 
-static void pad_rows(const float* x, int64_t x_stride, int64_t step, int64_t rows, int64_t before, int64_t count, int64_t width, float* y) {
+static void pad_rows(const float* x, int64_t x_stride, int64_t step, int64_t rows, int64_t before, int64_t count,
+                     int64_t width, float* y) {
   // Stores run over the end of a row into the next one, which is written later.
   for (int64_t r = 0; r < rows; ++r, x += x_stride, y += width) {
     for (int64_t c = 0; c < before; c += kWidth) store(y + c, F32{});
@@ -43,7 +45,8 @@ static void interleave(const float* even, const float* odd, int64_t count, float
   for (int64_t i = 0; i < count; i += 2 * kWidth, even += kWidth, odd += kWidth) {
     const F32 a = load(even), b = load(odd);
     const F32 parts[2] = {interleave_low(a, b), interleave_high(a, b)};
-    BW_UNROLL for (int p = 0; p < 2; ++p) {
+    BW_UNROLL
+    for (int p = 0; p < 2; ++p) {
       float* out = y + i + p * kWidth;
       const int64_t left = count - i - p * kWidth;
       if (left >= kWidth) {

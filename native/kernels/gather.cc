@@ -10,7 +10,9 @@ int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 int64_t ceil_div(int64_t a, int64_t b) { return -floor_div(-a, b); }
 
 // The first i >= 0 with origin + i * step >= 0.
-int64_t first_inside(int64_t origin, int64_t step) { return origin >= 0 ? 0 : step == 1 ? -origin : ceil_div(-origin, step); }
+int64_t first_inside(int64_t origin, int64_t step) {
+  return origin >= 0 ? 0 : step == 1 ? -origin : ceil_div(-origin, step);
+}
 
 // Fields that do not depend on the direction.
 Gather base_gather(const ConvShape& shape) {
@@ -43,7 +45,8 @@ Gather forward_gather(const ConvShape& shape) {
   Phase phase = {0, 0, shape.out_height, shape.out_width, {}};
   for (int64_t ky = 0; ky < shape.kernel_height; ++ky) {
     for (int64_t kx = 0; kx < shape.kernel_width; ++kx) {
-      phase.taps.push_back({ky * shape.dilation_y - shape.pad_top, kx * shape.dilation_x - shape.pad_left, ky * shape.kernel_width + kx});
+      phase.taps.push_back({ky * shape.dilation_y - shape.pad_top, kx * shape.dilation_x - shape.pad_left,
+                            ky * shape.kernel_width + kx});
     }
   }
   gather.phases.push_back(std::move(phase));
@@ -65,7 +68,8 @@ Gather input_adjoint_gather(const ConvShape& shape) {
   gather.out_step_x = shape.stride_x;
   for (int64_t py = 0; py < std::min(shape.stride_y, shape.in_height); ++py) {
     for (int64_t px = 0; px < std::min(shape.stride_x, shape.in_width); ++px) {
-      Phase phase = {py, px, ceil_div(shape.in_height - py, shape.stride_y), ceil_div(shape.in_width - px, shape.stride_x), {}};
+      Phase phase = {
+          py, px, ceil_div(shape.in_height - py, shape.stride_y), ceil_div(shape.in_width - px, shape.stride_x), {}};
       for (int64_t ky = 0; ky < shape.kernel_height; ++ky) {
         for (int64_t kx = 0; kx < shape.kernel_width; ++kx) {
           const int64_t y = py + shape.pad_top - ky * shape.dilation_y, x = px + shape.pad_left - kx * shape.dilation_x;
@@ -79,7 +83,8 @@ Gather input_adjoint_gather(const ConvShape& shape) {
   return gather;
 }
 
-Stage::Stage(const KernelTable& kernels, const Gather& gather, const Phase& phase) : kernels_(kernels), gather_(gather), phase_(phase) {
+Stage::Stage(const KernelTable& kernels, const Gather& gather, const Phase& phase)
+    : kernels_(kernels), gather_(gather), phase_(phase) {
   if (!phase.taps.empty()) {
     int64_t max_y = min_y_ = phase.taps[0].y, max_x = min_x_ = phase.taps[0].x;
     for (const Tap& tap : phase.taps) {
@@ -92,7 +97,8 @@ Stage::Stage(const KernelTable& kernels, const Gather& gather, const Phase& phas
     extra_x_ = (max_x - min_x_) / gather.step_x;
   }
   in_place_ = gather.step_y == 1 && gather.step_x == 1 && min_y_ >= 0 && min_x_ >= 0 &&
-              phase.grid_height + min_y_ + extra_y_ <= gather.source_height && phase.grid_width + min_x_ + extra_x_ <= gather.source_width;
+              phase.grid_height + min_y_ + extra_y_ <= gather.source_height &&
+              phase.grid_width + min_x_ + extra_x_ <= gather.source_width;
   row_stride_ = in_place_ ? gather.source_width : phase.grid_width + extra_x_;
   std::vector<int64_t> numbers;
   for (const Tap& tap : phase.taps) numbers.push_back(part_of(tap));
@@ -134,8 +140,8 @@ void Stage::copy(const float* plane, int64_t first, int64_t grid_rows, float* ba
     while (end_y > begin_y && origin_y + (end_y - 1) * step_y >= height) --end_y;
     std::fill_n(band, begin_y * row_stride_, 0.0f);
     const float* source = plane + (origin_y + begin_y * step_y) * width + part.origin_x + part.begin_x * step_x;
-    kernels_.pad_rows(source, step_y * width, step_x, end_y - begin_y, part.begin_x, part.end_x - part.begin_x, row_stride_,
-                      band + begin_y * row_stride_);
+    kernels_.pad_rows(source, step_y * width, step_x, end_y - begin_y, part.begin_x, part.end_x - part.begin_x,
+                      row_stride_, band + begin_y * row_stride_);
     std::fill_n(band + end_y * row_stride_, (rows - end_y) * row_stride_, 0.0f);
     band += rows * row_stride_;
   }
@@ -145,8 +151,8 @@ void collect_weights(const Gather& gather, const Phase& phase, int64_t group, co
   for (int64_t set = 0; set < gather.weight_sets; ++set) {
     for (int64_t row = 0; row < gather.rows; ++row) {
       for (int64_t channel = 0; channel < gather.channels; ++channel) {
-        const float* kernel = w + set * gather.weight_set_stride + group * gather.weight_group_stride + row * gather.weight_row_stride +
-                              channel * gather.weight_channel_stride;
+        const float* kernel = w + set * gather.weight_set_stride + group * gather.weight_group_stride +
+                              row * gather.weight_row_stride + channel * gather.weight_channel_stride;
         for (const Tap& tap : phase.taps) *rows++ = kernel[tap.weight];
       }
     }

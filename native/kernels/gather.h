@@ -1,6 +1,6 @@
-// Convolutions as gathers: an output pixel g of a grid is a sum over taps of source pixels g * step + tap. A forward convolution is one gather
-// over x; its transpose in x with stride s is s * s of them over dy, one for each phase of the output, so that no product with an inserted
-// zero is ever computed.
+// Convolutions as gathers: an output pixel g of a grid is a sum over taps of source pixels g * step + tap. A forward
+// convolution is one gather over x; its transpose in x with stride s is s * s of them over dy, one for each phase of
+// the output, so that no product with an inserted zero is ever computed.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +45,8 @@ struct Gather {
 Gather forward_gather(const ConvShape& shape);
 Gather input_adjoint_gather(const ConvShape& shape);
 
-// Copies bands of a source plane with their zero padding, split into step_y x step_x parts, so that every tap of every pixel is a plain shift:
-// grid pixel (y, x) of tap t is at base + (y - first row) * row_stride + x + offset of t.
+// Copies bands of a source plane with their zero padding, split into step_y x step_x parts, so that every tap of every
+// pixel is a plain shift: grid pixel (y, x) of tap t is at base + (y - first row) * row_stride + x + offset of t.
 class Stage {
  public:
   Stage(const KernelTable& kernels, const Gather& gather, const Phase& phase);
@@ -61,7 +61,9 @@ class Stage {
   // Stages grid rows [first, first + grid_rows).
   void copy(const float* plane, int64_t first, int64_t grid_rows, float* band) const;
   // Where grid row `first` begins in a source plane that is read in place.
-  const float* begin(const float* plane, int64_t first) const { return plane + (first + min_y_) * gather_.source_width + min_x_; }
+  const float* begin(const float* plane, int64_t first) const {
+    return plane + (first + min_y_) * gather_.source_width + min_x_;
+  }
 
  private:
   int64_t part_of(const Tap& tap) const;
@@ -73,7 +75,8 @@ class Stage {
   int64_t extra_y_ = 0, extra_x_ = 0;  // rows and columns that taps reach beyond the grid, in steps
   int64_t row_stride_;
   bool in_place_;
-  // A part that taps read: source pixels origin + i * step, of which columns [begin_x, end_x) of the band lie inside the source.
+  // A part that taps read: source pixels origin + i * step, of which columns [begin_x, end_x) of the band lie inside
+  // the source.
   struct Part {
     int64_t number;  // y * step_x + x of the part; they ascend
     int64_t origin_y, origin_x;
@@ -87,11 +90,13 @@ void collect_weights(const Gather& gather, const Phase& phase, int64_t group, co
 
 // Gathers with few channels in a group (depthwise above all), plane by plane.
 bool suits_planes(const Gather& gather);
-void run_planes(const Linear& linear, const Gather& gather, const float* source, const float* w, float* out, bool accumulate);
+void run_planes(const Linear& linear, const Gather& gather, const float* source, const float* w, float* out,
+                bool accumulate);
 void weight_adjoint_planes(const Linear& linear, const Gather& gather, const float* x, const float* dy, double* dw);
 
 // All others, as matrix products.
-void run_product(const Linear& linear, const Gather& gather, const float* source, const float* w, float* out, bool accumulate);
+void run_product(const Linear& linear, const Gather& gather, const float* source, const float* w, float* out,
+                 bool accumulate);
 void weight_adjoint_product(const Linear& linear, const Gather& gather, const float* x, const float* dy, double* dw);
 
 }  // namespace bitwright

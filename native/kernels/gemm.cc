@@ -20,7 +20,8 @@ class MatrixProduct : public Product {
   MatrixProduct(const GemmShape& shape, const float* b, float* c, bool swapped)
       : shape_(shape), b_(b), c_(c), row_stride_(swapped ? 1 : shape.ldc), column_stride_(swapped ? shape.ldc : 1) {}
 
-  void pack(int64_t item, int64_t k0, int64_t k1, int64_t c0, int64_t c1, int64_t tile_columns, float* panels) const override {
+  void pack(int64_t item, int64_t k0, int64_t k1, int64_t c0, int64_t c1, int64_t tile_columns,
+            float* panels) const override {
     const float* b = b_ + item * shape_.stride_b;
     for (int64_t column = c0; column < c1; column += tile_columns, panels += (k1 - k0) * tile_columns) {
       const int64_t count = std::min(tile_columns, c1 - column);
@@ -93,8 +94,10 @@ GemmShape transposed(const GemmShape& shape) {
 
 void gemm(const Linear& linear, const GemmShape& shape, const float* a, const float* b, float* c, bool accumulate) {
   if (shape.batch == 0 || shape.rows == 0 || shape.columns == 0) return;
-  // A product with fewer columns than a tile is computed as its transpose where that wastes less; products commute, so the bits are the same.
-  const bool swapped = covered(linear.kernels, shape.columns, shape.rows) < covered(linear.kernels, shape.rows, shape.columns);
+  // A product with fewer columns than a tile is computed as its transpose where that wastes less; products commute, so
+  // the bits are the same.
+  const bool swapped =
+      covered(linear.kernels, shape.columns, shape.rows) < covered(linear.kernels, shape.rows, shape.columns);
   const GemmShape effective = swapped ? transposed(shape) : shape;
   MatrixProduct product(effective, swapped ? a : b, c, swapped);
   product.items = shape.batch;

@@ -1,6 +1,7 @@
-// Every kernel for one target. A file in targets/ opens the target's code region and namespace, defines BW_TARGET (its name), BW_LANES,
-// BW_FMA, BW_TILE_ROWS, BW_TILE_VECTORS and BW_PLANE_ROWS (rows of a plane worked on at a time), and includes this; the result is the pair of tables `fast` and `strict`.
-// The standard headers come from targets/headers.h, outside of the region: a region would compile their functions for the target.
+// Every kernel for one target. A file in targets/ opens the target's code region and namespace, defines BW_TARGET (its
+// name), BW_LANES, BW_FMA, BW_TILE_ROWS, BW_TILE_VECTORS and BW_PLANE_ROWS (rows of a plane worked on at a time), and
+// includes this; the result is the pair of tables `fast` and `strict`. The standard headers come from
+// targets/headers.h, outside of the region: a region would compile their functions for the target.
 
 #define BW_INLINE_MEMBER __attribute__((always_inline)) inline
 #if defined(__clang__)
@@ -9,17 +10,17 @@
 #define BW_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+// clang-format off: each file builds on those above it.
 #include "kernels/simd.h"
-
 #include "kernels/copy-inl.h"
 #include "kernels/map-inl.h"
 #include "kernels/signs-inl.h"
-// quantize-inl.h builds on map, reduce-inl.h on quantize's lane sums.
 #include "kernels/quantize-inl.h"
 #include "kernels/reduce-inl.h"
 // Products come in two flavours.
 #include "kernels/gemm-inl.h"
 #include "kernels/plane-inl.h"
+// clang-format on
 
 template <bool kFused>
 constexpr KernelTable make_table(const char* flavour) {

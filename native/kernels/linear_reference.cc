@@ -1,4 +1,5 @@
-// The double overloads of linear.h: plain loops over the definitions, sharing nothing with the packed float ones that are tested against them.
+// The double overloads of linear.h: plain loops over the definitions, sharing nothing with the packed float ones that
+// are tested against them.
 #include <algorithm>
 
 #include "kernels/linear.h"
@@ -7,7 +8,8 @@ namespace bitwright {
 
 namespace {
 
-// Calls body(weight, input, output), three element offsets, for every product that goes into output channel `oc` of sample `n`.
+// Calls body(weight, input, output), three element offsets, for every product that goes into output channel `oc` of
+// sample `n`.
 template <class Body>
 void each_product(const ConvShape& s, int64_t n, int64_t oc, Body body) {
   const int64_t group_in = s.in_channels / s.groups, group = oc / (s.out_channels / s.groups);
@@ -22,7 +24,8 @@ void each_product(const ConvShape& s, int64_t n, int64_t oc, Body body) {
           for (int64_t ow = 0; ow < s.out_width; ++ow) {
             const int64_t iw = ow * s.stride_x + kw * s.dilation_x - s.pad_left;
             if (iw < 0 || iw >= s.in_width) continue;
-            body(weight, (plane + ih) * s.in_width + iw, ((n * s.out_channels + oc) * s.out_height + oh) * s.out_width + ow);
+            body(weight, (plane + ih) * s.in_width + iw,
+                 ((n * s.out_channels + oc) * s.out_height + oh) * s.out_width + ow);
           }
         }
       }
@@ -57,7 +60,8 @@ void gemm(const Linear& linear, const GemmShape& shape, const double* a, const d
   });
 }
 
-void conv_forward(const Linear& linear, const ConvShape& shape, const double* x, const double* w, double* y, bool accumulate) {
+void conv_forward(const Linear& linear, const ConvShape& shape, const double* x, const double* w, double* y,
+                  bool accumulate) {
   const Sizes sizes(shape);
   if (!accumulate) std::fill_n(y, shape.weight_sets * sizes.output, 0.0);
   linear.pool.parallel_for(shape.weight_sets * shape.samples, [&](int64_t task) {
@@ -70,7 +74,8 @@ void conv_forward(const Linear& linear, const ConvShape& shape, const double* x,
   });
 }
 
-void conv_input_adjoint(const Linear& linear, const ConvShape& shape, const double* dy, const double* w, double* dx, bool accumulate) {
+void conv_input_adjoint(const Linear& linear, const ConvShape& shape, const double* dy, const double* w, double* dx,
+                        bool accumulate) {
   const Sizes sizes(shape);
   if (!accumulate) std::fill_n(dx, shape.weight_sets * sizes.input, 0.0);
   linear.pool.parallel_for(shape.weight_sets * shape.samples, [&](int64_t task) {
@@ -86,7 +91,8 @@ void conv_input_adjoint(const Linear& linear, const ConvShape& shape, const doub
 void conv_weight_adjoint(const Linear& linear, const ConvShape& shape, const double* x, const double* dy, double* dw) {
   linear.pool.parallel_for(shape.out_channels, [&](int64_t oc) {
     for (int64_t n = 0; n < shape.samples; ++n) {
-      each_product(shape, n, oc, [&](int64_t weight, int64_t input, int64_t output) { dw[weight] += x[input] * dy[output]; });
+      each_product(shape, n, oc,
+                   [&](int64_t weight, int64_t input, int64_t output) { dw[weight] += x[input] * dy[output]; });
     }
   });
 }

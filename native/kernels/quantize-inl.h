@@ -1,7 +1,8 @@
 // Fake quantization and its error. Included once per target by kernels-inl.h.
 //
-// round(x / scale) + zero_point clamped to [qmin, qmax] equals round(clamp(x / scale, qmin - zero_point, qmax - zero_point)) + zero_point,
-// since the bounds are integers; clamping first keeps every value inside round_half_even's domain.
+// round(x / scale) + zero_point clamped to [qmin, qmax] equals round(clamp(x / scale, qmin - zero_point, qmax -
+// zero_point)) + zero_point, since the bounds are integers; clamping first keeps every value inside round_half_even's
+// domain.
 
 struct Steps {
   float scale, low, high;
@@ -22,11 +23,13 @@ struct StepsEach {
   BW_INLINE_MEMBER F32 count(F32 x, F32 scale, I32 zero_point) const {
     return round_half_even(smaller(larger(x / scale, to_floats(qmin - zero_point)), to_floats(qmax - zero_point)));
   }
-  BW_INLINE_MEMBER F32 operator()(F32 x, F32 scale, I32 zero_point) const { return count(x, scale, zero_point) * scale; }
+  BW_INLINE_MEMBER F32 operator()(F32 x, F32 scale, I32 zero_point) const {
+    return count(x, scale, zero_point) * scale;
+  }
 };
 
-static void fake_quantize_each(const float* x, int64_t count, const float* scales, const int32_t* zero_points, int32_t qmin,
-                               int32_t qmax, float* y) {
+static void fake_quantize_each(const float* x, int64_t count, const float* scales, const int32_t* zero_points,
+                               int32_t qmin, int32_t qmax, float* y) {
   map(count, y, StepsEach{qmin, qmax}, x, scales, zero_points);
 }
 
@@ -36,15 +39,19 @@ struct CodeOf {
   BW_INLINE_MEMBER I32 operator()(F32 x) const { return to_integers(steps.count(x)) + zero_point; }
 };
 
-static void quantize(const float* x, int64_t count, Grid grid, int32_t* codes) { map(count, codes, CodeOf{Steps(grid), grid.zero_point}, x); }
+static void quantize(const float* x, int64_t count, Grid grid, int32_t* codes) {
+  map(count, codes, CodeOf{Steps(grid), grid.zero_point}, x);
+}
 
 struct CodeOfEach {
   StepsEach steps;
-  BW_INLINE_MEMBER I32 operator()(F32 x, F32 scale, I32 zero_point) const { return to_integers(steps.count(x, scale, zero_point)) + zero_point; }
+  BW_INLINE_MEMBER I32 operator()(F32 x, F32 scale, I32 zero_point) const {
+    return to_integers(steps.count(x, scale, zero_point)) + zero_point;
+  }
 };
 
-static void quantize_each(const float* x, int64_t count, const float* scales, const int32_t* zero_points, int32_t qmin, int32_t qmax,
-                          int32_t* codes) {
+static void quantize_each(const float* x, int64_t count, const float* scales, const int32_t* zero_points, int32_t qmin,
+                          int32_t qmax, int32_t* codes) {
   map(count, codes, CodeOfEach{{qmin, qmax}}, x, scales, zero_points);
 }
 
@@ -53,7 +60,8 @@ struct LaneSum {
   F64 low, high;
 };
 
-// Adds the weighted squares of one vector of errors. The square of a float is exact in double, so fusing could not change a bit.
+// Adds the weighted squares of one vector of errors. The square of a float is exact in double, so fusing could not
+// change a bit.
 template <bool kWeighted>
 BW_INLINE void add_squares(F32 error, const float* weights, LaneSum& sum) {
   F64 low = widen_low(error), high = widen_high(error);
@@ -72,14 +80,17 @@ template <bool kWeighted>
 BW_INLINE void add_errors(const Steps& steps, const float* x, const float* weights, int64_t count, double* lanes) {
   constexpr int kVectors = kLanes / kWidth;
   LaneSum sum[kVectors];
-  BW_UNROLL for (int v = 0; v < kVectors; ++v) sum[v] = {load(lanes + v * kWidth), load(lanes + v * kWidth + kWidth / 2)};
+  BW_UNROLL
+  for (int v = 0; v < kVectors; ++v) sum[v] = {load(lanes + v * kWidth), load(lanes + v * kWidth + kWidth / 2)};
   for (int64_t i = 0; i < count; i += kLanes) {
-    BW_UNROLL for (int v = 0; v < kVectors; ++v) {
+    BW_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
       const F32 x_v = load(x + i + v * kWidth);
       add_squares<kWeighted>(steps(x_v) - x_v, weights + i + v * kWidth, sum[v]);
     }
   }
-  BW_UNROLL for (int v = 0; v < kVectors; ++v) {
+  BW_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
     store(lanes + v * kWidth, sum[v].low);
     store(lanes + v * kWidth + kWidth / 2, sum[v].high);
   }
@@ -113,7 +124,8 @@ BW_INLINE void error_sums_of(const float* x, const float* weights, int64_t count
   }
 }
 
-static void error_sums(const float* x, const float* weights, int64_t count, const Grid* grids, int64_t grid_count, double* sums) {
+static void error_sums(const float* x, const float* weights, int64_t count, const Grid* grids, int64_t grid_count,
+                       double* sums) {
   if (weights != nullptr) {
     error_sums_of<true>(x, weights, count, grids, grid_count, sums);
   } else {

@@ -55,14 +55,16 @@ static double dot(const float* a, const float* b, int64_t count) {
   LaneSum sum[kVectors] = {};
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    BW_UNROLL for (int v = 0; v < kVectors; ++v) {
+    BW_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
       const F32 a_v = load(a + i + v * kWidth), b_v = load(b + i + v * kWidth);
       sum[v].low += widen_low(a_v) * widen_low(b_v);
       sum[v].high += widen_high(a_v) * widen_high(b_v);
     }
   }
   double lanes[kLanes];
-  BW_UNROLL for (int v = 0; v < kVectors; ++v) {
+  BW_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
     store(lanes + v * kWidth, sum[v].low);
     store(lanes + v * kWidth + kWidth / 2, sum[v].high);
   }

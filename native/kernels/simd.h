@@ -1,6 +1,7 @@
-// Vectors of one target over the compilers' vector extensions. No include guard: kernels-inl.h includes it once for every target, inside
-// the target's code region and namespace, with BW_LANES (floats in a vector) and BW_FMA (whether multiply-adds can be fused) defined.
-// Inside a region use functions and functors only (a lambda does not inherit the region's target), and no vector constant outside a function.
+// Vectors of one target over the compilers' vector extensions. No include guard: kernels-inl.h includes it once for
+// every target, inside the target's code region and namespace, with BW_LANES (floats in a vector) and BW_FMA (whether
+// multiply-adds can be fused) defined. Inside a region use functions and functors only (a lambda does not inherit the
+// region's target), and no vector constant outside a function.
 
 #define BW_INLINE static inline __attribute__((always_inline))
 
@@ -172,8 +173,9 @@ BW_INLINE F32 smaller(F32 a, F32 b) {
 #endif
 }
 
-// The nearest integer, ties to even, for |x| <= 2^22; zero is always +0, as a stored integer code would give. Adding 1.5 * 2^23 leaves no
-// bits for a fraction, so the addition itself rounds, on machines without a rounding instruction too.
+// The nearest integer, ties to even, for |x| <= 2^22; zero is always +0, as a stored integer code would give.
+// Adding 1.5 * 2^23 leaves no bits for a fraction, so the addition itself rounds, on machines without a rounding
+// instruction too.
 BW_INLINE F32 round_half_even(F32 x) { return (x + 12582912.0f) - 12582912.0f; }
 
 BW_INLINE I32 to_integers(F32 x) { return __builtin_convertvector(x, I32); }

@@ -10,7 +10,8 @@ namespace {
 // Elements of one task: enough to outweigh handing it to a thread, few enough to spread a layer's weights.
 constexpr int64_t kChunk = int64_t{1} << 15;
 
-// Calls run(offset, count, group) for stretches of x that share a quantizer. A task gets at least kChunk elements in all, unless x ends.
+// Calls run(offset, count, group) for stretches of x that share a quantizer. A task gets at least kChunk elements in
+// all, unless x ends.
 template <class Run>
 void each_stretch(ThreadPool& pool, const ScaleLayout& layout, const Run& run) {
   // Rows of `width` elements, which are cut into stretches of `length`.
@@ -30,7 +31,8 @@ void each_stretch(ThreadPool& pool, const ScaleLayout& layout, const Run& run) {
 
 // Calls run(offset, count, scales, zero_points) for stretches of x in which neighbours have quantizers of their own.
 template <class Run>
-void each_varied_stretch(ThreadPool& pool, const ScaleLayout& layout, const float* scales, const int32_t* zero_points, const Run& run) {
+void each_varied_stretch(ThreadPool& pool, const ScaleLayout& layout, const float* scales, const int32_t* zero_points,
+                         const Run& run) {
   std::vector<float> row_scales;
   std::vector<int32_t> row_zero_points;
   int64_t rows = layout.outer * layout.axis, width = layout.inner;
@@ -49,7 +51,8 @@ void each_varied_stretch(ThreadPool& pool, const ScaleLayout& layout, const floa
   const int64_t per_task = std::max<int64_t>(1, kChunk / std::max<int64_t>(1, width));
   pool.parallel_for((rows + per_task - 1) / per_task, [&](int64_t task) {
     for (int64_t row = task * per_task; row < std::min((task + 1) * per_task, rows); ++row) {
-      const int64_t group = channel ? 0 : (row / layout.axis * layout.blocks() + row % layout.axis / layout.block) * layout.inner;
+      const int64_t group =
+          channel ? 0 : (row / layout.axis * layout.blocks() + row % layout.axis / layout.block) * layout.inner;
       run(row * width, width, scales + group, zero_points + group);
     }
   });
@@ -62,13 +65,14 @@ bool varies_within_vectors(const ScaleLayout& layout) {
 
 }  // namespace
 
-void fake_quantize(ThreadPool& pool, const KernelTable& kernels, const float* x, const ScaleLayout& layout, const float* scales,
-                   const int32_t* zero_points, int32_t qmin, int32_t qmax, float* y) {
+void fake_quantize(ThreadPool& pool, const KernelTable& kernels, const float* x, const ScaleLayout& layout,
+                   const float* scales, const int32_t* zero_points, int32_t qmin, int32_t qmax, float* y) {
   if (varies_within_vectors(layout)) {
-    each_varied_stretch(pool, layout, scales, zero_points,
-                        [&](int64_t offset, int64_t count, const float* stretch_scales, const int32_t* stretch_zero_points) {
-                          kernels.fake_quantize_each(x + offset, count, stretch_scales, stretch_zero_points, qmin, qmax, y + offset);
-                        });
+    each_varied_stretch(
+        pool, layout, scales, zero_points,
+        [&](int64_t offset, int64_t count, const float* stretch_scales, const int32_t* stretch_zero_points) {
+          kernels.fake_quantize_each(x + offset, count, stretch_scales, stretch_zero_points, qmin, qmax, y + offset);
+        });
   } else {
     each_stretch(pool, layout, [&](int64_t offset, int64_t count, int64_t group) {
       kernels.fake_quantize(x + offset, count, {scales[group], zero_points[group], qmin, qmax}, y + offset);
@@ -76,13 +80,14 @@ void fake_quantize(ThreadPool& pool, const KernelTable& kernels, const float* x,
   }
 }
 
-void quantize(ThreadPool& pool, const KernelTable& kernels, const float* x, const ScaleLayout& layout, const float* scales,
-              const int32_t* zero_points, int32_t qmin, int32_t qmax, int32_t* codes) {
+void quantize(ThreadPool& pool, const KernelTable& kernels, const float* x, const ScaleLayout& layout,
+              const float* scales, const int32_t* zero_points, int32_t qmin, int32_t qmax, int32_t* codes) {
   if (varies_within_vectors(layout)) {
-    each_varied_stretch(pool, layout, scales, zero_points,
-                        [&](int64_t offset, int64_t count, const float* stretch_scales, const int32_t* stretch_zero_points) {
-                          kernels.quantize_each(x + offset, count, stretch_scales, stretch_zero_points, qmin, qmax, codes + offset);
-                        });
+    each_varied_stretch(
+        pool, layout, scales, zero_points,
+        [&](int64_t offset, int64_t count, const float* stretch_scales, const int32_t* stretch_zero_points) {
+          kernels.quantize_each(x + offset, count, stretch_scales, stretch_zero_points, qmin, qmax, codes + offset);
+        });
   } else {
     each_stretch(pool, layout, [&](int64_t offset, int64_t count, int64_t group) {
       kernels.quantize(x + offset, count, {scales[group], zero_points[group], qmin, qmax}, codes + offset);
@@ -90,14 +95,14 @@ void quantize(ThreadPool& pool, const KernelTable& kernels, const float* x, cons
   }
 }
 
-void group_errors(ThreadPool& pool, const KernelTable& kernels, const float* x, const float* weights, int64_t count, const Grid* grids,
-                  int64_t grid_count, double* sums) {
+void group_errors(ThreadPool& pool, const KernelTable& kernels, const float* x, const float* weights, int64_t count,
+                  const Grid* grids, int64_t grid_count, double* sums) {
   const int64_t chunks = (count + kChunk - 1) / kChunk;
   std::vector<double> parts(chunks * grid_count);
   pool.parallel_for(chunks, [&](int64_t chunk) {
     const int64_t begin = chunk * kChunk;
-    kernels.error_sums(x + begin, weights == nullptr ? nullptr : weights + begin, std::min(kChunk, count - begin), grids, grid_count,
-                       parts.data() + chunk * grid_count);
+    kernels.error_sums(x + begin, weights == nullptr ? nullptr : weights + begin, std::min(kChunk, count - begin),
+                       grids, grid_count, parts.data() + chunk * grid_count);
   });
   for (int64_t g = 0; g < grid_count; ++g) {
     sums[g] = 0;
@@ -105,19 +110,24 @@ void group_errors(ThreadPool& pool, const KernelTable& kernels, const float* x, 
   }
 }
 
-void quantization_errors(ThreadPool& pool, const KernelTable& kernels, const float* x, const float* weights, const ScaleLayout& layout,
-                         const float* scales, const int32_t* zero_points, int64_t candidates, int32_t qmin, int32_t qmax, double* sums) {
+void quantization_errors(ThreadPool& pool, const KernelTable& kernels, const float* x, const float* weights,
+                         const ScaleLayout& layout, const float* scales, const int32_t* zero_points, int64_t candidates,
+                         int32_t qmin, int32_t qmax, double* sums) {
   const int64_t groups = layout.groups();
-  const int64_t per_task = std::max<int64_t>(1, kChunk / std::max<int64_t>(1, layout.count() / std::max<int64_t>(1, groups)));
+  const int64_t per_task =
+      std::max<int64_t>(1, kChunk / std::max<int64_t>(1, layout.count() / std::max<int64_t>(1, groups)));
   pool.parallel_for((groups + per_task - 1) / per_task, [&](int64_t task) {
     std::vector<float> x_buffer, weight_buffer;
     std::vector<Grid> grids(candidates);
     std::vector<double> group_sums(candidates);
     for (int64_t group = task * per_task; group < std::min((task + 1) * per_task, groups); ++group) {
-      for (int64_t c = 0; c < candidates; ++c) grids[c] = {scales[c * groups + group], zero_points[c * groups + group], qmin, qmax};
+      for (int64_t c = 0; c < candidates; ++c)
+        grids[c] = {scales[c * groups + group], zero_points[c * groups + group], qmin, qmax};
       const GroupElements elements = group_elements(layout, x, group, x_buffer);
-      const float* group_weights = weights == nullptr ? nullptr : group_elements(layout, weights, group, weight_buffer).values;
-      group_errors(pool, kernels, elements.values, group_weights, elements.count, grids.data(), candidates, group_sums.data());
+      const float* group_weights =
+          weights == nullptr ? nullptr : group_elements(layout, weights, group, weight_buffer).values;
+      group_errors(pool, kernels, elements.values, group_weights, elements.count, grids.data(), candidates,
+                   group_sums.data());
       for (int64_t c = 0; c < candidates; ++c) sums[c * groups + group] = group_sums[c];
     }
   });

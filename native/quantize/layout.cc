@@ -17,7 +17,8 @@ GroupElements group_elements(const ScaleLayout& layout, const float* x, int64_t 
     return {buffer.data(), layout.outer * layout.inner};
   }
 
-  const int64_t inner = group % layout.inner, block = group / layout.inner % layout.blocks(), outer = group / layout.inner / layout.blocks();
+  const int64_t inner = group % layout.inner, block = group / layout.inner % layout.blocks(),
+                outer = group / layout.inner / layout.blocks();
   const int64_t begin = block * layout.block, count = std::min(layout.block, layout.axis - begin);
   const float* first = x + (outer * layout.axis + begin) * layout.inner + inner;
   if (layout.inner == 1) return {first, count};

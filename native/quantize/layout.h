@@ -20,10 +20,13 @@ struct ScaleLayout {
   int64_t count() const { return outer * axis * inner; }
   int64_t blocks() const { return (axis + block - 1) / block; }
   // Quantizers, numbered in C order of the indices that tell them apart.
-  int64_t groups() const { return sharing == Sharing::kTensor ? 1 : sharing == Sharing::kChannel ? axis : outer * blocks() * inner; }
+  int64_t groups() const {
+    return sharing == Sharing::kTensor ? 1 : sharing == Sharing::kChannel ? axis : outer * blocks() * inner;
+  }
 };
 
-// A group's elements in memory order, one behind the other: in the array itself where they lie so, else copied to `buffer`.
+// A group's elements in memory order, one behind the other: in the array itself where they lie so, else copied to
+// `buffer`.
 struct GroupElements {
   const float* values;
   int64_t count;

@@ -20,7 +20,8 @@ struct Range {
 // The element that `count` * share elements do not exceed (nearest rank). Reorders x.
 float quantile(std::vector<float>& x, double share) {
   const auto count = static_cast<int64_t>(x.size());
-  const int64_t rank = std::clamp<int64_t>(static_cast<int64_t>(std::ceil(share * static_cast<double>(count))), 1, count);
+  const int64_t rank =
+      std::clamp<int64_t>(static_cast<int64_t>(std::ceil(share * static_cast<double>(count))), 1, count);
   std::nth_element(x.begin(), x.begin() + (rank - 1), x.end());
   return x[rank - 1];
 }
@@ -48,9 +49,15 @@ std::vector<double> geometric(double first, double factor, int count) {
 // The search for the least error over the elements of one group.
 class ErrorSearch {
  public:
-  ErrorSearch(ThreadPool& pool, const KernelTable& kernels, const GroupElements& elements, const float* weights, const Codes& codes,
-              Range extremes)
-      : pool_(pool), kernels_(kernels), elements_(elements), weights_(weights), codes_(codes), extremes_(extremes), best_(extremes) {}
+  ErrorSearch(ThreadPool& pool, const KernelTable& kernels, const GroupElements& elements, const float* weights,
+              const Codes& codes, Range extremes)
+      : pool_(pool),
+        kernels_(kernels),
+        elements_(elements),
+        weights_(weights),
+        codes_(codes),
+        extremes_(extremes),
+        best_(extremes) {}
 
   Range run() {
     // From the whole range down to a twentieth of it, then eight steps to each of the coarse ones.
@@ -80,7 +87,8 @@ class ErrorSearch {
       grids.push_back(grid_of(range.low, range.high, codes_));
     }
     std::vector<double> errors(grids.size());
-    group_errors(pool_, kernels_, elements_.values, weights_, elements_.count, grids.data(), static_cast<int64_t>(grids.size()), errors.data());
+    group_errors(pool_, kernels_, elements_.values, weights_, elements_.count, grids.data(),
+                 static_cast<int64_t>(grids.size()), errors.data());
     for (size_t i = 0; i < ranges.size(); ++i) {
       if (!(errors[i] < best_error_)) continue;
       best_error_ = errors[i];
@@ -104,7 +112,8 @@ Range extremes_of(const KernelTable& kernels, const GroupElements& elements, int
   int64_t nans;
   kernels.min_max(elements.values, elements.count, &low, &high, &nans);
   if (nans > 0 || !std::isfinite(low) || !std::isfinite(high)) {
-    invalid_argument("quantizer " + std::to_string(group) + " has values that are NaN or infinite, for which there is no range");
+    invalid_argument("quantizer " + std::to_string(group) +
+                     " has values that are NaN or infinite, for which there is no range");
   }
   return {std::min<double>(low, 0), std::max<double>(high, 0)};
 }
@@ -114,15 +123,17 @@ Range extremes_of(const KernelTable& kernels, const GroupElements& elements, int
 Grid grid_of(double low, double high, const Codes& codes) {
   const double width = codes.symmetric ? std::max(-low, high) : high - low;
   const double steps = codes.symmetric ? std::min(codes.qmax, -codes.qmin) : codes.qmax - codes.qmin;
-  // All values are zero: any scale will do. Below the smallest normal number a scale would lose its precision, or be zero itself.
+  // All values are zero: any scale will do. Below the smallest normal number a scale would lose its precision, or be
+  // zero itself.
   const float scale = width == 0 ? 1.0f : std::max(static_cast<float>(width / steps), FLT_MIN);
   if (codes.symmetric) return {scale, 0, codes.qmin, codes.qmax};
   const double zero_point = std::nearbyint(codes.qmin - low / static_cast<double>(scale));
   return {scale, static_cast<int32_t>(std::clamp<double>(zero_point, codes.qmin, codes.qmax)), codes.qmin, codes.qmax};
 }
 
-void search_scales(ThreadPool& pool, const KernelTable& kernels, const float* x, const float* weights, const ScaleLayout& layout,
-                   RangeMethod method, double share, const Codes& codes, float* scales, int32_t* zero_points) {
+void search_scales(ThreadPool& pool, const KernelTable& kernels, const float* x, const float* weights,
+                   const ScaleLayout& layout, RangeMethod method, double share, const Codes& codes, float* scales,
+                   int32_t* zero_points) {
   pool.parallel_for(layout.groups(), [&](int64_t group) {
     std::vector<float> x_buffer, weight_buffer;
     const GroupElements elements = group_elements(layout, x, group, x_buffer);
@@ -131,7 +142,8 @@ void search_scales(ThreadPool& pool, const KernelTable& kernels, const float* x,
       range = percentile_range(elements, share, codes.symmetric);
       range = {std::min(range.low, 0.0), std::max(range.high, 0.0)};
     } else if (method == RangeMethod::kLeastError) {
-      const float* group_weights = weights == nullptr ? nullptr : group_elements(layout, weights, group, weight_buffer).values;
+      const float* group_weights =
+          weights == nullptr ? nullptr : group_elements(layout, weights, group, weight_buffer).values;
       range = ErrorSearch(pool, kernels, elements, group_weights, codes, range).run();
     }
     const Grid grid = grid_of(range.low, range.high, codes);

@@ -5,10 +5,11 @@
 //   affine      scale = (high - low) / (qmax - qmin), zero point = round_half_even(qmin - low / scale)
 // and the methods differ in the range:
 //   kMinMax      the smallest and largest value
-//   kPercentile  the smallest range, in ranks, that keeps a share of the values: of the magnitudes when symmetric, else cut equally at both ends
-//   kLeastError  shrunken copies of the min-max range, coarse steps first and then fine ones around the best; an affine quantizer's ends are
-//                shrunk together and then each alone. The least sum of squared errors wins, each error times its weight when there are weights (a second
-//                derivative of the loss, say); a tie goes to the larger range.
+//   kPercentile  the smallest range, in ranks, that keeps a share of the values: of the magnitudes when symmetric, else
+//   cut equally at both ends kLeastError  shrunken copies of the min-max range, coarse steps first and then fine ones
+//   around the best; an affine quantizer's ends are
+//                shrunk together and then each alone. The least sum of squared errors wins, each error times its weight
+//                when there are weights (a second derivative of the loss, say); a tie goes to the larger range.
 // Results have the same bits on every target, for any number of threads.
 #pragma once
 
@@ -28,8 +29,10 @@ struct Codes {
 // The quantizer of a range.
 Grid grid_of(double low, double high, const Codes& codes);
 
-// `share` is kPercentile's; `weights` (kLeastError's) may be nullptr. Throws EngineError when a value is NaN or infinite.
-void search_scales(ThreadPool& pool, const KernelTable& kernels, const float* x, const float* weights, const ScaleLayout& layout,
-                   RangeMethod method, double share, const Codes& codes, float* scales, int32_t* zero_points);
+// `share` is kPercentile's; `weights` (kLeastError's) may be nullptr. Throws EngineError when a value is NaN or
+// infinite.
+void search_scales(ThreadPool& pool, const KernelTable& kernels, const float* x, const float* weights,
+                   const ScaleLayout& layout, RangeMethod method, double share, const Codes& codes, float* scales,
+                   int32_t* zero_points);
 
 }  // namespace bitwright

@@ -53,7 +53,9 @@ class Random {
     return state_ * 0x2545F4914F6CDD1Du;
   }
   // In [low, high], both included.
-  int64_t integer(int64_t low, int64_t high) { return low + static_cast<int64_t>(next() % static_cast<uint64_t>(high - low + 1)); }
+  int64_t integer(int64_t low, int64_t high) {
+    return low + static_cast<int64_t>(next() % static_cast<uint64_t>(high - low + 1));
+  }
   // In [-1, 1).
   float real() { return static_cast<float>(next() >> 40) / static_cast<float>(1 << 23) - 1.0f; }
 

@@ -1,9 +1,11 @@
-// The elementwise, quantization and reduction kernels: every target and flavour against scalar definitions, over odd, empty and misaligned sizes.
-// All of them have the same bits on every target; elements behind an output's end stay untouched.
+// The elementwise, quantization and reduction kernels: every target and flavour against scalar definitions, over odd,
+// empty and misaligned sizes. All of them have the same bits on every target; elements behind an output's end stay
+// untouched.
+#include "kernels/kernels.h"
+
 #include <limits>
 #include <string>
 
-#include "kernels/kernels.h"
 #include "test/check.h"
 
 namespace bitwright::test {
@@ -29,8 +31,8 @@ std::vector<int64_t> sizes() {
 
 // Halfway cases of the scale 2^-3, zeros of both signs, values far outside of any grid, the smallest numbers.
 std::vector<float> values(Random& random, int64_t count) {
-  const float special[] = {0.0f,   -0.0f,  0.0625f, -0.0625f, 0.1875f,  -0.1875f,  0.3125f,  1e30f,     -1e30f,
-                           1e-40f, -1e-40f, 1e-45f, 3e38f,    4194304.5f, 8388607.5f, -8388609.f, 16777216.f, 100.0f};
+  const float special[] = {0.0f,   -0.0f,   0.0625f, -0.0625f, 0.1875f,    -0.1875f,   0.3125f,    1e30f,      -1e30f,
+                           1e-40f, -1e-40f, 1e-45f,  3e38f,    4194304.5f, 8388607.5f, -8388609.f, 16777216.f, 100.0f};
   std::vector<float> result(count);
   for (float& value : result) {
     const int64_t kind = random.integer(0, 9);
@@ -39,7 +41,8 @@ std::vector<float> values(Random& random, int64_t count) {
   return result;
 }
 
-// The definition, step by step: the quotient rounded to float, half to even, the zero point added, saturated; NaN as the lowest code.
+// The definition, step by step: the quotient rounded to float, half to even, the zero point added, saturated; NaN as
+// the lowest code.
 int32_t code_of(float x, const Grid& grid) {
   const float quotient = x / grid.scale;
   if (std::isnan(quotient)) return grid.qmin;
@@ -55,7 +58,8 @@ Grid random_grid(Random& random) {
   Grid grid;
   grid.qmin = is_signed ? -(1 << (bits - 1)) : 0;
   grid.qmax = grid.qmin + (1 << bits) - 1;
-  grid.zero_point = random.integer(0, 1) ? (is_signed ? 0 : 1 << (bits - 1)) : static_cast<int32_t>(random.integer(grid.qmin, grid.qmax));
+  grid.zero_point = random.integer(0, 1) ? (is_signed ? 0 : 1 << (bits - 1))
+                                         : static_cast<int32_t>(random.integer(grid.qmin, grid.qmax));
   const float scales[] = {0.125f, 0.1f, 1e-3f, 3e-39f, 1e-45f, 7.3f, 1e30f};
   grid.scale = random.integer(0, 2) == 0 ? scales[random.integer(0, 6)] : 0.01f + 0.2f * std::fabs(random.real());
   return grid;
@@ -90,8 +94,8 @@ void check_map(const char* name, const KernelTable& table, int64_t count, float 
       at = i;
     }
   }
-  check(ok, "%s %s %s count %d: element %d is %.9g, wanted %.9g", name, table.target, table.flavour, int(count), int(at),
-        at < 0 ? 0.0 : double(y.data()[at]), at < 0 ? 0.0 : double(scalar(at)));
+  check(ok, "%s %s %s count %d: element %d is %.9g, wanted %.9g", name, table.target, table.flavour, int(count),
+        int(at), at < 0 ? 0.0 : double(y.data()[at]), at < 0 ? 0.0 : double(scalar(at)));
 }
 
 void test_quantize() {
@@ -113,11 +117,15 @@ void test_quantize() {
         zero_points[i] = static_cast<int32_t>(random.integer(grid.qmin, grid.qmax));
       }
       for (const KernelTable* table : tables()) {
-        check_map("fake_quantize", *table, count, 0, [&](float* y) { table->fake_quantize(x, count, grid, y); },
-                  [&](int64_t i) { return fake_of(x[i], grid); });
-        check_map("fake_quantize_each", *table, count, 0,
-                  [&](float* y) { table->fake_quantize_each(x, count, scales.data(), zero_points.data(), grid.qmin, grid.qmax, y); },
-                  [&](int64_t i) { return fake_of(x[i], {scales[i], zero_points[i], grid.qmin, grid.qmax}); });
+        check_map(
+            "fake_quantize", *table, count, 0, [&](float* y) { table->fake_quantize(x, count, grid, y); },
+            [&](int64_t i) { return fake_of(x[i], grid); });
+        check_map(
+            "fake_quantize_each", *table, count, 0,
+            [&](float* y) {
+              table->fake_quantize_each(x, count, scales.data(), zero_points.data(), grid.qmin, grid.qmax, y);
+            },
+            [&](int64_t i) { return fake_of(x[i], {scales[i], zero_points[i], grid.qmin, grid.qmax}); });
         std::vector<int32_t> codes(count + 1, 777);
         table->quantize(x, count, grid, codes.data());
         bool ok = codes[count] == 777;
@@ -126,7 +134,8 @@ void test_quantize() {
         codes.assign(count + 1, 777);
         table->quantize_each(x, count, scales.data(), zero_points.data(), grid.qmin, grid.qmax, codes.data());
         ok = codes[count] == 777;
-        for (int64_t i = 0; i < count; ++i) ok = ok && codes[i] == code_of(x[i], {scales[i], zero_points[i], grid.qmin, grid.qmax});
+        for (int64_t i = 0; i < count; ++i)
+          ok = ok && codes[i] == code_of(x[i], {scales[i], zero_points[i], grid.qmin, grid.qmax});
         check(ok, "quantize_each %s %s count %d", table->target, table->flavour, int(count));
       }
     }
@@ -168,8 +177,8 @@ void test_error_sums() {
       for (const KernelTable* table : tables()) {
         std::vector<double> sums(grid_count, 0.25);
         table->error_sums(x, weights, count, grids.data(), grid_count, sums.data());
-        check(same_bits(sums, wanted), "error_sums %s %s count %d grids %d weights %d", table->target, table->flavour, int(count),
-              int(grid_count), weights != nullptr);
+        check(same_bits(sums, wanted), "error_sums %s %s count %d grids %d weights %d", table->target, table->flavour,
+              int(count), int(grid_count), weights != nullptr);
       }
     }
   }
@@ -186,8 +195,8 @@ void test_reductions() {
     const double wanted_dot = lane_sum(products);
     for (const KernelTable* table : tables()) {
       const double got = table->dot(x, y, count);
-      check(std::memcmp(&got, &wanted_dot, sizeof got) == 0, "dot %s %s count %d: %.17g, wanted %.17g", table->target, table->flavour,
-            int(count), got, wanted_dot);
+      check(std::memcmp(&got, &wanted_dot, sizeof got) == 0, "dot %s %s count %d: %.17g, wanted %.17g", table->target,
+            table->flavour, int(count), got, wanted_dot);
     }
     const int64_t nans = count < 4 ? 0 : random.integer(0, 3);
     for (int64_t i = 0; i < nans; ++i) x[i * (count / 4)] = kNaN;
@@ -199,7 +208,8 @@ void test_reductions() {
       if (std::isnan(x[i])) continue;
       low = std::fmin(low, x[i]);
       high = std::fmax(high, x[i]);
-      const double bin = std::floor((double(x[i]) - histogram_low) * double(bin_count) / (histogram_high - histogram_low));
+      const double bin =
+          std::floor((double(x[i]) - histogram_low) * double(bin_count) / (histogram_high - histogram_low));
       ++wanted_bins[static_cast<int64_t>(std::fmin(std::fmax(bin, 0), double(bin_count - 1)))];
     }
     for (const KernelTable* table : tables()) {
@@ -208,8 +218,8 @@ void test_reductions() {
       table->min_max(x, count, &got_low, &got_high, &got_nans);
       check(got_low == low && got_high == high && got_nans == nans && !(got_low == 0 && std::signbit(got_low)) &&
                 !(got_high == 0 && std::signbit(got_high)),
-            "min_max %s %s count %d: %g %g %d, wanted %g %g %d", table->target, table->flavour, int(count), double(got_low),
-            double(got_high), int(got_nans), double(low), double(high), int(nans));
+            "min_max %s %s count %d: %g %g %d, wanted %g %g %d", table->target, table->flavour, int(count),
+            double(got_low), double(got_high), int(got_nans), double(low), double(high), int(nans));
       std::vector<uint64_t> bins(bin_count, 7);
       table->histogram(x, count, histogram_low, histogram_high, bin_count, bins.data());
       check(same_bits(bins, wanted_bins), "histogram %s %s count %d", table->target, table->flavour, int(count));
@@ -226,26 +236,39 @@ void test_elementwise() {
     if (count > 2) a[1] = kNaN;
     const float low = -0.5f, high = 6.0f, scale = 1.7f, shift = -0.3f, before = 0.75f;
     for (const KernelTable* table : tables()) {
-      check_map("add", *table, count, 0, [&](float* y) { table->add(a, b, count, y); }, [&](int64_t i) { return a[i] + b[i]; });
-      check_map("add_to", *table, count, before, [&](float* y) { table->add_to(a, count, y); },
-                [&](int64_t i) { return before + a[i]; });
-      check_map("multiply", *table, count, 0, [&](float* y) { table->multiply(a, b, count, y); },
-                [&](int64_t i) { return a[i] * b[i]; });
-      check_map("multiply_add", *table, count, before, [&](float* y) { table->multiply_add(a, b, count, y); }, [&](int64_t i) {
-        const volatile float product = a[i] * b[i];
-        return before + product;
-      });
-      check_map("scale_shift", *table, count, 0, [&](float* y) { table->scale_shift(a, scale, shift, count, y); }, [&](int64_t i) {
-        const volatile float product = a[i] * scale;
-        return product + shift;
-      });
-      check_map("clip", *table, count, 0, [&](float* y) { table->clip(a, low, high, count, y); },
-                [&](int64_t i) { return a[i] < low ? low : a[i] > high ? high : a[i]; });
-      check_map("clip_mask", *table, count, 0, [&](float* y) { table->clip_mask(a, low, high, b, count, false, y); },
-                [&](int64_t i) { return low < a[i] && a[i] < high ? b[i] : 0.0f; });
-      check_map("clip_mask accumulating", *table, count, before,
-                [&](float* y) { table->clip_mask(a, low, high, b, count, true, y); },
-                [&](int64_t i) { return before + (low < a[i] && a[i] < high ? b[i] : 0.0f); });
+      check_map(
+          "add", *table, count, 0, [&](float* y) { table->add(a, b, count, y); },
+          [&](int64_t i) { return a[i] + b[i]; });
+      check_map(
+          "add_to", *table, count, before, [&](float* y) { table->add_to(a, count, y); },
+          [&](int64_t i) { return before + a[i]; });
+      check_map(
+          "multiply", *table, count, 0, [&](float* y) { table->multiply(a, b, count, y); },
+          [&](int64_t i) { return a[i] * b[i]; });
+      check_map(
+          "multiply_add", *table, count, before, [&](float* y) { table->multiply_add(a, b, count, y); },
+          [&](int64_t i) {
+            const volatile float product = a[i] * b[i];
+            return before + product;
+          });
+      check_map(
+          "scale_shift", *table, count, 0, [&](float* y) { table->scale_shift(a, scale, shift, count, y); },
+          [&](int64_t i) {
+            const volatile float product = a[i] * scale;
+            return product + shift;
+          });
+      check_map(
+          "clip", *table, count, 0, [&](float* y) { table->clip(a, low, high, count, y); },
+          [&](int64_t i) { return a[i] < low    ? low
+                                  : a[i] > high ? high
+                                                : a[i]; });
+      check_map(
+          "clip_mask", *table, count, 0, [&](float* y) { table->clip_mask(a, low, high, b, count, false, y); },
+          [&](int64_t i) { return low < a[i] && a[i] < high ? b[i] : 0.0f; });
+      check_map(
+          "clip_mask accumulating", *table, count, before,
+          [&](float* y) { table->clip_mask(a, low, high, b, count, true, y); },
+          [&](int64_t i) { return before + (low < a[i] && a[i] < high ? b[i] : 0.0f); });
     }
   }
 }
@@ -256,8 +279,9 @@ void test_signs() {
     std::vector<uint64_t> bits(count / 64 + 1);
     for (uint64_t& word : bits) word = random.next();
     for (const KernelTable* table : tables()) {
-      check_map("signs", *table, count, 0, [&](float* y) { table->signs(bits.data(), count, y); },
-                [&](int64_t i) { return bits[i / 64] >> (i % 64) & 1 ? -1.0f : 1.0f; });
+      check_map(
+          "signs", *table, count, 0, [&](float* y) { table->signs(bits.data(), count, y); },
+          [&](int64_t i) { return bits[i / 64] >> (i % 64) & 1 ? -1.0f : 1.0f; });
     }
   }
 }

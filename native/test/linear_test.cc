@@ -1,9 +1,11 @@
-// gemm and the convolutions: every target and flavour against the plain loops in double; the strict flavour bit by bit against scalar sums in the
-// order that linear.h states; all of them for other numbers of threads and other batch splits.
+// gemm and the convolutions: every target and flavour against the plain loops in double; the strict flavour bit by bit
+// against scalar sums in the order that linear.h states; all of them for other numbers of threads and other batch
+// splits.
+#include "kernels/linear.h"
+
 #include <algorithm>
 #include <string>
 
-#include "kernels/linear.h"
 #include "test/check.h"
 
 namespace bitwright::test {
@@ -15,8 +17,9 @@ std::vector<const KernelTable*> tables() {
   return {all, all + count};
 }
 
-// |got - wanted| against the sum of `terms` products of numbers below one: each rounding is at most 2^-24 of a partial sum that is below `terms`;
-// random signs keep it near the square root, so a fixed multiple of that separates rounding from a wrong product.
+// |got - wanted| against the sum of `terms` products of numbers below one: each rounding is at most 2^-24 of a partial
+// sum that is below `terms`; random signs keep it near the square root, so a fixed multiple of that separates rounding
+// from a wrong product.
 double tolerance(int64_t terms) { return 1e-6 * (4 + 4 * std::sqrt(static_cast<double>(terms))); }
 
 template <class T>
@@ -73,7 +76,8 @@ struct GemmCase {
     shape.ldb = (shape.transpose_b ? depth : columns) + random.integer(0, 3);
     shape.ldc = columns + random.integer(0, 3);
     shape.batch = random.integer(1, 3);
-    const int64_t a_size = (shape.transpose_a ? depth : rows) * shape.lda, b_size = (shape.transpose_b ? columns : depth) * shape.ldb;
+    const int64_t a_size = (shape.transpose_a ? depth : rows) * shape.lda,
+                  b_size = (shape.transpose_b ? columns : depth) * shape.ldb;
     shape.stride_a = random.integer(0, 3) == 0 ? 0 : a_size;
     shape.stride_b = random.integer(0, 3) == 0 ? 0 : b_size;
     shape.stride_c = rows * shape.ldc;
@@ -112,21 +116,26 @@ void test_gemm() {
   Random random(1);
   for (int trial = 0; trial < 150; ++trial) {
     const int64_t largest = trial % 10 == 0 ? 150 : 40;
-    const int64_t rows = random.integer(1, largest), columns = trial % 7 == 0 ? random.integer(1, 3) : random.integer(1, largest * 2);
+    const int64_t rows = random.integer(1, largest),
+                  columns = trial % 7 == 0 ? random.integer(1, 3) : random.integer(1, largest * 2);
     const int64_t depth = trial % 15 == 0 ? 0 : random.integer(1, trial % 4 == 0 ? 600 : 50);
     const GemmCase test(random, rows, columns, depth);
     std::vector<double> wanted = widen(test.c);
-    gemm({*tables()[0], pool(1)}, test.shape, widen(test.a).data(), widen(test.b).data(), wanted.data(), test.accumulate);
+    gemm({*tables()[0], pool(1)}, test.shape, widen(test.a).data(), widen(test.b).data(), wanted.data(),
+         test.accumulate);
     const std::vector<float> strict = test.strict();
     for (const KernelTable* table : tables()) {
       const std::vector<float> got = test.run(*table, 1);
       const double difference = largest_difference(got, wanted);
-      check(difference <= tolerance(depth), "gemm %s %s %dx%dx%d transposed %d %d: off by %g", table->target, table->flavour, int(rows),
-            int(columns), int(depth), test.shape.transpose_a, test.shape.transpose_b, difference);
-      check(same_bits(got, test.run(*table, 2)) && same_bits(got, test.run(*table, 4)), "gemm %s %s %dx%dx%d: bits depend on threads",
-            table->target, table->flavour, int(rows), int(columns), int(depth));
+      check(difference <= tolerance(depth), "gemm %s %s %dx%dx%d transposed %d %d: off by %g", table->target,
+            table->flavour, int(rows), int(columns), int(depth), test.shape.transpose_a, test.shape.transpose_b,
+            difference);
+      check(same_bits(got, test.run(*table, 2)) && same_bits(got, test.run(*table, 4)),
+            "gemm %s %s %dx%dx%d: bits depend on threads", table->target, table->flavour, int(rows), int(columns),
+            int(depth));
       if (std::string(table->flavour) != "strict") continue;
-      check(same_bits(got, strict), "gemm %s strict %dx%dx%d: not the stated order", table->target, int(rows), int(columns), int(depth));
+      check(same_bits(got, strict), "gemm %s strict %dx%dx%d: not the stated order", table->target, int(rows),
+            int(columns), int(depth));
     }
   }
 }
@@ -175,10 +184,11 @@ struct ConvCase {
 
   std::string name() const {
     char text[256];
-    std::snprintf(text, sizeof text, "N%d C%d>%d g%d %dx%d>%dx%d k%dx%d s%dx%d d%dx%d p%d,%d sets %d accumulate %d", int(shape.samples),
-                  int(shape.in_channels), int(shape.out_channels), int(shape.groups), int(shape.in_height), int(shape.in_width),
-                  int(shape.out_height), int(shape.out_width), int(shape.kernel_height), int(shape.kernel_width), int(shape.stride_y),
-                  int(shape.stride_x), int(shape.dilation_y), int(shape.dilation_x), int(shape.pad_top), int(shape.pad_left),
+    std::snprintf(text, sizeof text, "N%d C%d>%d g%d %dx%d>%dx%d k%dx%d s%dx%d d%dx%d p%d,%d sets %d accumulate %d",
+                  int(shape.samples), int(shape.in_channels), int(shape.out_channels), int(shape.groups),
+                  int(shape.in_height), int(shape.in_width), int(shape.out_height), int(shape.out_width),
+                  int(shape.kernel_height), int(shape.kernel_width), int(shape.stride_y), int(shape.stride_x),
+                  int(shape.dilation_y), int(shape.dilation_x), int(shape.pad_top), int(shape.pad_left),
                   int(shape.weight_sets), accumulate);
     return text;
   }
@@ -206,8 +216,10 @@ struct ConvCase {
       shape.dilation_x = random.integer(1, 2);
       shape.pad_top = random.integer(0, 3);
       shape.pad_left = random.integer(0, 3);
-      const int64_t height = shape.in_height + shape.pad_top + random.integer(0, 3) - (shape.kernel_height - 1) * shape.dilation_y - 1;
-      const int64_t width = shape.in_width + shape.pad_left + random.integer(0, 3) - (shape.kernel_width - 1) * shape.dilation_x - 1;
+      const int64_t height =
+          shape.in_height + shape.pad_top + random.integer(0, 3) - (shape.kernel_height - 1) * shape.dilation_y - 1;
+      const int64_t width =
+          shape.in_width + shape.pad_left + random.integer(0, 3) - (shape.kernel_width - 1) * shape.dilation_x - 1;
       if (height < 0 || width < 0) continue;
       shape.out_height = height / shape.stride_y + 1;
       shape.out_width = width / shape.stride_x + 1;
@@ -230,7 +242,8 @@ struct ConvCase {
     return x[((n * shape.in_channels + ic) * shape.in_height + ih) * shape.in_width + iw];
   }
   float w_at(int64_t set, int64_t oc, int64_t ic, int64_t kh, int64_t kw) const {
-    return w[(((set * shape.out_channels + oc) * group_in() + ic) * shape.kernel_height + kh) * shape.kernel_width + kw];
+    return w[(((set * shape.out_channels + oc) * group_in() + ic) * shape.kernel_height + kh) * shape.kernel_width +
+             kw];
   }
 
   // Depth runs over (input channel, tap).
@@ -247,7 +260,8 @@ struct ConvCase {
             for (int64_t kh = 0; kh < shape.kernel_height; ++kh) {
               for (int64_t kw = 0; kw < shape.kernel_width; ++kw, ++k) {
                 sum.add(k, w_at(set, oc, ic, kh, kw),
-                        x_at(n, oc / group_out() * group_in() + ic, oh * shape.stride_y + kh * shape.dilation_y - shape.pad_top,
+                        x_at(n, oc / group_out() * group_in() + ic,
+                             oh * shape.stride_y + kh * shape.dilation_y - shape.pad_top,
                              ow * shape.stride_x + kw * shape.dilation_x - shape.pad_left));
               }
             }
@@ -273,12 +287,14 @@ struct ConvCase {
             const int64_t oc = ic / group_in() * group_out() + o;
             for (int64_t kh = 0; kh < shape.kernel_height; ++kh) {
               for (int64_t kw = 0; kw < shape.kernel_width; ++kw) {
-                const int64_t y = ih + shape.pad_top - kh * shape.dilation_y, x = iw + shape.pad_left - kw * shape.dilation_x;
+                const int64_t y = ih + shape.pad_top - kh * shape.dilation_y,
+                              x = iw + shape.pad_left - kw * shape.dilation_x;
                 if (y % shape.stride_y != 0 || x % shape.stride_x != 0) continue;
                 const int64_t oh = y / shape.stride_y, ow = x / shape.stride_x;
                 const bool inside = oh >= 0 && ow >= 0 && oh < shape.out_height && ow < shape.out_width;
-                sum.add(k++, w_at(set, oc, ic % group_in(), kh, kw),
-                        inside ? dy[((n * shape.out_channels + oc) * shape.out_height + oh) * shape.out_width + ow] : 0);
+                sum.add(
+                    k++, w_at(set, oc, ic % group_in(), kh, kw),
+                    inside ? dy[((n * shape.out_channels + oc) * shape.out_height + oh) * shape.out_width + ow] : 0);
               }
             }
           }
@@ -301,7 +317,8 @@ struct ConvCase {
         float lanes[kLanes] = {};
         const auto factors = [&](int64_t oh, int64_t ow) {
           const float g = dy[((n * shape.out_channels + oc) * shape.out_height + oh) * shape.out_width + ow];
-          return std::make_pair(g, x_at(n, oc / group_out() * group_in() + ic, oh * shape.stride_y + kh * shape.dilation_y - shape.pad_top,
+          return std::make_pair(g, x_at(n, oc / group_out() * group_in() + ic,
+                                        oh * shape.stride_y + kh * shape.dilation_y - shape.pad_top,
                                         ow * shape.stride_x + kw * shape.dilation_x - shape.pad_left));
         };
         for (int64_t pixel = 0; pixel < shape.out_height * shape.out_width; ++pixel) {
@@ -373,8 +390,8 @@ void test_reference_identities() {
     for (size_t i = 0; i < test.dy.size(); ++i) by_output += wanted.y[i] * test.dy[i];
     for (size_t i = 0; i < test.x.size(); ++i) by_input += wanted.dx[i] * test.x[i];
     for (int64_t i = 0; i < test.weights(); ++i) by_weight += (wanted.dw[i] - 0.5) * test.w[i];
-    check(std::fabs(by_output - by_input) < 1e-9 && std::fabs(by_output - by_weight) < 1e-9, "adjoint identity %s: %.12g %.12g %.12g",
-          test.name().c_str(), by_output, by_input, by_weight);
+    check(std::fabs(by_output - by_input) < 1e-9 && std::fabs(by_output - by_weight) < 1e-9,
+          "adjoint identity %s: %.12g %.12g %.12g", test.name().c_str(), by_output, by_input, by_weight);
   }
 }
 
@@ -390,20 +407,20 @@ void test_conv_case(const ConvCase& test) {
   for (const KernelTable* table : tables()) {
     const std::vector<float> y = test.forward(*table, 1), dx = test.input_adjoint(*table, 1);
     const std::vector<double> dw = test.weight_adjoint(*table, 1);
-    check(largest_difference(y, wanted.y) <= forward_tolerance, "conv_forward %s %s %s: off by %g", table->target, table->flavour,
-          name.c_str(), largest_difference(y, wanted.y));
-    check(largest_difference(dx, wanted.dx) <= input_tolerance, "conv_input_adjoint %s %s %s: off by %g", table->target, table->flavour,
-          name.c_str(), largest_difference(dx, wanted.dx));
-    check(largest_difference(dw, wanted.dw) <= weight_tolerance, "conv_weight_adjoint %s %s %s: off by %g", table->target, table->flavour,
-          name.c_str(), largest_difference(dw, wanted.dw));
+    check(largest_difference(y, wanted.y) <= forward_tolerance, "conv_forward %s %s %s: off by %g", table->target,
+          table->flavour, name.c_str(), largest_difference(y, wanted.y));
+    check(largest_difference(dx, wanted.dx) <= input_tolerance, "conv_input_adjoint %s %s %s: off by %g", table->target,
+          table->flavour, name.c_str(), largest_difference(dx, wanted.dx));
+    check(largest_difference(dw, wanted.dw) <= weight_tolerance, "conv_weight_adjoint %s %s %s: off by %g",
+          table->target, table->flavour, name.c_str(), largest_difference(dw, wanted.dw));
     for (int threads : {2, 4}) {
       check(same_bits(y, test.forward(*table, threads)) && same_bits(dx, test.input_adjoint(*table, threads)) &&
                 same_bits(dw, test.weight_adjoint(*table, threads)),
             "conv %s %s %s: bits depend on threads", table->target, table->flavour, name.c_str());
     }
     if (std::string(table->flavour) != "strict") continue;
-    check(same_bits(y, strict_y) && same_bits(dx, strict_dx) && same_bits(dw, strict_dw), "conv %s strict %s: not the stated order",
-          table->target, name.c_str());
+    check(same_bits(y, strict_y) && same_bits(dx, strict_dx) && same_bits(dw, strict_dw),
+          "conv %s strict %s: not the stated order", table->target, name.c_str());
   }
 }
 
@@ -464,8 +481,8 @@ void test_conv_split() {
         }
         conv_weight_adjoint(linear, one, test.x.data() + n * input, test.dy.data() + n * output, dw_parts.data());
       }
-      check(same_bits(y, y_parts) && same_bits(dx, dx_parts) && same_bits(dw, dw_parts), "conv %s %s %s: bits depend on the batch",
-            table->target, table->flavour, test.name().c_str());
+      check(same_bits(y, y_parts) && same_bits(dx, dx_parts) && same_bits(dw, dw_parts),
+            "conv %s %s %s: bits depend on the batch", table->target, table->flavour, test.name().c_str());
     }
   }
 }

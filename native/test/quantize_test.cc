@@ -1,5 +1,5 @@
-// Quantization of whole arrays over every layout against an element by element walk, and the scale searches against brute force; the same bits
-// on every target and for every number of threads.
+// Quantization of whole arrays over every layout against an element by element walk, and the scale searches against
+// brute force; the same bits on every target and for every number of threads.
 #include <algorithm>
 #include <functional>
 #include <limits>
@@ -26,8 +26,8 @@ ThreadPool& pool(int threads) {
 
 std::string name_of(const ScaleLayout& layout) {
   char text[128];
-  std::snprintf(text, sizeof text, "[%d,%d,%d] sharing %d block %d", int(layout.outer), int(layout.axis), int(layout.inner),
-                int(layout.sharing), int(layout.block));
+  std::snprintf(text, sizeof text, "[%d,%d,%d] sharing %d block %d", int(layout.outer), int(layout.axis),
+                int(layout.inner), int(layout.sharing), int(layout.block));
   return text;
 }
 
@@ -97,10 +97,10 @@ void test_layouts() {
         std::vector<double> sums(candidates * groups), weighted(candidates * groups);
         fake_quantize(pool(threads), *table, x.data(), layout, scales.data(), zero_points.data(), qmin, qmax, y.data());
         quantize(pool(threads), *table, x.data(), layout, scales.data(), zero_points.data(), qmin, qmax, codes.data());
-        quantization_errors(pool(threads), *table, x.data(), nullptr, layout, scales.data(), zero_points.data(), candidates, qmin, qmax,
-                            sums.data());
-        quantization_errors(pool(threads), *table, x.data(), weights.data(), layout, scales.data(), zero_points.data(), candidates, qmin,
-                            qmax, weighted.data());
+        quantization_errors(pool(threads), *table, x.data(), nullptr, layout, scales.data(), zero_points.data(),
+                            candidates, qmin, qmax, sums.data());
+        quantization_errors(pool(threads), *table, x.data(), weights.data(), layout, scales.data(), zero_points.data(),
+                            candidates, qmin, qmax, weighted.data());
         const std::string name = name_of(layout);
         check(y == wanted, "fake_quantize %s %s", table->target, name.c_str());
         check(codes == wanted_codes, "quantize %s %s", table->target, name.c_str());
@@ -112,7 +112,8 @@ void test_layouts() {
         }
         check(close, "quantization_errors %s %s", table->target, name.c_str());
         if (first_sums.empty()) first_sums = sums;
-        check(same_bits(sums, first_sums), "quantization_errors %s %s: bits depend on target or threads", table->target, name.c_str());
+        check(same_bits(sums, first_sums), "quantization_errors %s %s: bits depend on target or threads", table->target,
+              name.c_str());
       }
     }
   }
@@ -131,14 +132,16 @@ double error_of(const std::vector<float>& x, const float* weights, const Grid& g
 std::vector<float> bell(Random& random, int64_t count, bool positive) {
   std::vector<float> x(count);
   for (float& value : x) {
-    value = (random.real() + random.real() + random.real() + random.real()) * (random.integer(0, 200) == 0 ? 4.0f : 1.0f);
+    value =
+        (random.real() + random.real() + random.real() + random.real()) * (random.integer(0, 200) == 0 ? 4.0f : 1.0f);
     if (positive) value = std::fabs(value);
   }
   return x;
 }
 
 std::vector<Codes> code_ranges() {
-  return {{-127, 127, true}, {-128, 127, true}, {-7, 7, true}, {-8, 7, false}, {0, 255, false}, {0, 15, false}, {0, 3, false}};
+  return {{-127, 127, true}, {-128, 127, true}, {-7, 7, true}, {-8, 7, false},
+          {0, 255, false},   {0, 15, false},    {0, 3, false}};
 }
 
 void test_min_max() {
@@ -146,14 +149,18 @@ void test_min_max() {
   for (const Codes& codes : code_ranges()) {
     for (bool positive : {false, true}) {
       const std::vector<float> x = bell(random, 1000, positive);
-      const double low = std::min(0.0f, *std::min_element(x.begin(), x.end())), high = *std::max_element(x.begin(), x.end());
+      const double low = std::min(0.0f, *std::min_element(x.begin(), x.end())),
+                   high = *std::max_element(x.begin(), x.end());
       const float wanted = static_cast<float>(codes.symmetric ? std::max(-low, high) / std::min(-codes.qmin, codes.qmax)
                                                               : (high - low) / (codes.qmax - codes.qmin));
       float scale;
       int32_t zero_point;
-      search_scales(pool(1), *tables()[0], x.data(), nullptr, {1, 1, 1000}, RangeMethod::kMinMax, 1, codes, &scale, &zero_point);
-      check(scale == wanted && zero_point >= codes.qmin && zero_point <= codes.qmax && (!codes.symmetric || zero_point == 0),
-            "min-max [%d,%d]: scale %.9g, wanted %.9g; zero point %d", codes.qmin, codes.qmax, double(scale), double(wanted), zero_point);
+      search_scales(pool(1), *tables()[0], x.data(), nullptr, {1, 1, 1000}, RangeMethod::kMinMax, 1, codes, &scale,
+                    &zero_point);
+      check(scale == wanted && zero_point >= codes.qmin && zero_point <= codes.qmax &&
+                (!codes.symmetric || zero_point == 0),
+            "min-max [%d,%d]: scale %.9g, wanted %.9g; zero point %d", codes.qmin, codes.qmax, double(scale),
+            double(wanted), zero_point);
       // Nothing is clipped: no error beyond half a step, or a whole one where the rounded zero point shifts an end.
       for (float value : x) {
         const float error = std::fabs(fake_of(value, scale, zero_point, codes.qmin, codes.qmax) - value);
@@ -170,10 +177,12 @@ void test_percentile() {
   std::reverse(x.begin(), x.end());
   float scale;
   int32_t zero_point;
-  search_scales(pool(1), *tables()[0], x.data(), nullptr, {1, 1, 1000}, RangeMethod::kPercentile, 0.99, {-127, 127, true}, &scale, &zero_point);
+  search_scales(pool(1), *tables()[0], x.data(), nullptr, {1, 1, 1000}, RangeMethod::kPercentile, 0.99,
+                {-127, 127, true}, &scale, &zero_point);
   check(scale == 990.0f / 127, "the 99th percentile of 1..1000 is 990; the scale is %.9g", double(scale));
   for (int i = 0; i < 1000; i += 2) x[i] = -x[i];
-  search_scales(pool(1), *tables()[0], x.data(), nullptr, {1, 1, 1000}, RangeMethod::kPercentile, 0.99, {0, 255, false}, &scale, &zero_point);
+  search_scales(pool(1), *tables()[0], x.data(), nullptr, {1, 1, 1000}, RangeMethod::kPercentile, 0.99, {0, 255, false},
+                &scale, &zero_point);
   std::vector<float> sorted = x;
   std::sort(sorted.begin(), sorted.end());
   // Half a percent, five values, is left out at either end.
@@ -193,12 +202,16 @@ void test_least_error() {
         float scale, plain_scale;
         int32_t zero_point, plain_zero_point;
         const ScaleLayout layout{1, 1, 2000};
-        search_scales(pool(1), *tables()[0], x.data(), weights, layout, RangeMethod::kLeastError, 1, codes, &scale, &zero_point);
-        search_scales(pool(1), *tables()[0], x.data(), nullptr, layout, RangeMethod::kMinMax, 1, codes, &plain_scale, &plain_zero_point);
+        search_scales(pool(1), *tables()[0], x.data(), weights, layout, RangeMethod::kLeastError, 1, codes, &scale,
+                      &zero_point);
+        search_scales(pool(1), *tables()[0], x.data(), nullptr, layout, RangeMethod::kMinMax, 1, codes, &plain_scale,
+                      &plain_zero_point);
         const double found = error_of(x, weights, {scale, zero_point, codes.qmin, codes.qmax});
         const double plain = error_of(x, weights, {plain_scale, plain_zero_point, codes.qmin, codes.qmax});
-        check(found <= plain * (1 + 1e-9), "least error [%d,%d]: %g is above min-max's %g", codes.qmin, codes.qmax, found, plain);
-        const double low = std::min(0.0f, *std::min_element(x.begin(), x.end())), high = *std::max_element(x.begin(), x.end());
+        check(found <= plain * (1 + 1e-9), "least error [%d,%d]: %g is above min-max's %g", codes.qmin, codes.qmax,
+              found, plain);
+        const double low = std::min(0.0f, *std::min_element(x.begin(), x.end())),
+                     high = *std::max_element(x.begin(), x.end());
         double best = plain;
         const int steps = codes.symmetric || positive ? 1 : 60;
         for (int i = 0; i < (steps == 1 ? 2000 : 60); ++i) {
@@ -208,8 +221,8 @@ void test_least_error() {
             best = std::min(best, error_of(x, weights, grid_of(low * ratio, high * other, codes)));
           }
         }
-        check(found <= best * 1.03, "least error [%d,%d] positive %d weighted %d: %g, brute force finds %g", codes.qmin, codes.qmax, positive,
-              weighted, found, best);
+        check(found <= best * 1.03, "least error [%d,%d] positive %d weighted %d: %g, brute force finds %g", codes.qmin,
+              codes.qmax, positive, weighted, found, best);
       }
     }
   }
@@ -229,16 +242,17 @@ void test_search_layouts() {
       std::vector<float> wanted(groups);
       std::vector<int32_t> wanted_zero_points(groups);
       for (int64_t g = 0; g < groups; ++g) {
-        search_scales(pool(1), *tables()[0], parts[g].data(), nullptr, {1, 1, static_cast<int64_t>(parts[g].size())}, method, 0.9, codes,
-                      &wanted[g], &wanted_zero_points[g]);
+        search_scales(pool(1), *tables()[0], parts[g].data(), nullptr, {1, 1, static_cast<int64_t>(parts[g].size())},
+                      method, 0.9, codes, &wanted[g], &wanted_zero_points[g]);
       }
       for (const KernelTable* table : tables()) {
         for (int threads : {1, 2}) {
           std::vector<float> scales(groups);
           std::vector<int32_t> zero_points(groups);
-          search_scales(pool(threads), *table, x.data(), weights.data(), layout, method, 0.9, codes, scales.data(), zero_points.data());
-          check(same_bits(scales, wanted) && zero_points == wanted_zero_points, "search_scales %s method %d %s", table->target, int(method),
-                name_of(layout).c_str());
+          search_scales(pool(threads), *table, x.data(), weights.data(), layout, method, 0.9, codes, scales.data(),
+                        zero_points.data());
+          check(same_bits(scales, wanted) && zero_points == wanted_zero_points, "search_scales %s method %d %s",
+                table->target, int(method), name_of(layout).c_str());
         }
       }
     }
@@ -255,8 +269,8 @@ void test_edges() {
         float scale = 0;
         int32_t zero_point;
         search_scales(pool(1), *tables()[0], x, nullptr, {1, 1, 4}, method, 0.999, codes, &scale, &zero_point);
-        check(std::isnormal(scale) && scale > 0 && zero_point >= codes.qmin && zero_point <= codes.qmax, "unusable scale %g for %g..", double(scale),
-              double(x[0]));
+        check(std::isnormal(scale) && scale > 0 && zero_point >= codes.qmin && zero_point <= codes.qmax,
+              "unusable scale %g for %g..", double(scale), double(x[0]));
       }
     }
   }
@@ -266,7 +280,8 @@ void test_edges() {
     int32_t zero_point[2];
     bool refused = false;
     try {
-      search_scales(pool(2), *tables()[0], x, nullptr, {1, 2, 2, Sharing::kChannel}, RangeMethod::kLeastError, 1, symmetric, scale, zero_point);
+      search_scales(pool(2), *tables()[0], x, nullptr, {1, 2, 2, Sharing::kChannel}, RangeMethod::kLeastError, 1,
+                    symmetric, scale, zero_point);
     } catch (const EngineError& error) {
       refused = error.status() == BW_INVALID_ARGUMENT;
     }
