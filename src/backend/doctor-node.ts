@@ -31,12 +31,9 @@ async function checkEngine(subject: string, name?: BackendName): Promise<Finding
     return { subject, ok: true, detail: `${backend.name}${why}, kernels ${targets(backend).join(", ")}` };
   } catch (error) {
     if (!(error instanceof BitwrightError)) throw error;
-    return {
-      subject,
-      ok: false,
-      detail: error.received ?? error.message,
-      ...(error.remedy && { remedy: error.remedy }),
-    };
+    // Of an engine that cannot be loaded, what was received is the reason of every attempt.
+    const detail = error.code === "backend-unavailable" ? error.received : undefined;
+    return { subject, ok: false, detail: detail ?? error.message, ...(error.remedy && { remedy: error.remedy }) };
   }
 }
 
