@@ -1,6 +1,6 @@
 #include "core/loss.h"
 
-#include <cmath>
+#include "core/elementary.h"
 
 namespace bitwright {
 
@@ -12,8 +12,8 @@ double log_sum_exp(const T* z, int64_t count) {
   double largest = z[0];
   for (int64_t j = 1; j < count; ++j) largest = std::max<double>(largest, z[j]);
   double sum = 0;
-  for (int64_t j = 0; j < count; ++j) sum += std::exp(z[j] - largest);
-  return largest + std::log(sum);
+  for (int64_t j = 0; j < count; ++j) sum += elementary::exp(z[j] - largest);
+  return largest + elementary::log(sum);
 }
 
 }  // namespace
@@ -21,10 +21,11 @@ double log_sum_exp(const T* z, int64_t count) {
 template <class T>
 Loss<T>::Loss(bw_loss kind, const Tensor& z, int64_t samples, Tensor target) : kind_(kind), z_(z), target_(std::move(target)), samples_(samples) {
   if (samples < 1 || z.count() == 0 || z.count() % samples != 0)
-    invalid_argument("a loss over " + to_string(z.shape()) + " does not divide into " + std::to_string(samples) + " samples");
+    invalid_model("an output of shape " + to_string(z.shape()) + " does not divide into " + std::to_string(samples) + " samples");
   classes_ = z.rank() == 0 ? 1 : z.dim(-1);
   rows_ = z.count() / classes_;
-  if (rows_are_distributions() && rows_ % samples != 0) invalid_argument("the last axis of the loss's value must be the classes");
+  if (rows_are_distributions() && rows_ % samples != 0)
+    invalid_model("the last axis of an output of shape " + to_string(z.shape()) + " cannot be the classes of " + std::to_string(samples) + " samples");
   const int64_t expected = kind == BW_SUM ? 0 : kind == BW_CROSS_ENTROPY ? rows_ : z.count();
   if (target_.count() != expected)
     invalid_argument("the loss's target has " + std::to_string(target_.count()) + " elements, " + std::to_string(expected) + " are needed");
@@ -69,7 +70,7 @@ std::vector<double> Loss<T>::values(const Linear& linear) const {
       const T* t = target_.data<T>() + r * classes_;
       if (kind_ == BW_KL) {
         const double norm_z = log_sum_exp(z, classes_), norm_t = log_sum_exp(t, classes_);
-        for (int64_t j = 0; j < classes_; ++j) loss += std::exp(t[j] - norm_t) * ((t[j] - norm_t) - (z[j] - norm_z));
+        for (int64_t j = 0; j < classes_; ++j) loss += elementary::exp(t[j] - norm_t) * ((t[j] - norm_t) - (z[j] - norm_z));
       } else {
         for (int64_t j = 0; j < classes_; ++j) {
           const double difference = static_cast<double>(z[j]) - t[j];
@@ -95,13 +96,13 @@ void Loss<T>::gradient(const Linear& linear, T* g) const {
       return;
     }
     const double norm = log_sum_exp(z, classes_), weight = row_weight_[r];
-    for (int64_t j = 0; j < classes_; ++j) to[j] = static_cast<T>(weight * std::exp(z[j] - norm));
+    for (int64_t j = 0; j < classes_; ++j) to[j] = static_cast<T>(weight * elementary::exp(z[j] - norm));
     if (kind_ == BW_CROSS_ENTROPY) {
       if (weight != 0) to[target_.data<int32_t>()[r]] -= static_cast<T>(weight);
     } else {
       const T* t = target_.data<T>() + r * classes_;
       const double norm_t = log_sum_exp(t, classes_);
-      for (int64_t j = 0; j < classes_; ++j) to[j] = static_cast<T>(weight * (std::exp(z[j] - norm) - std::exp(t[j] - norm_t)));
+      for (int64_t j = 0; j < classes_; ++j) to[j] = static_cast<T>(weight * (elementary::exp(z[j] - norm) - elementary::exp(t[j] - norm_t)));
     }
   });
 }
@@ -114,7 +115,7 @@ void Loss<T>::hessian_product(const Linear& linear, const T* dz, int probes, T* 
   each_row(linear, [&](int64_t r, const T* z) {
     const double norm = log_sum_exp(z, classes_);
     std::vector<double> p(classes_);
-    for (int64_t j = 0; j < classes_; ++j) p[j] = std::exp(z[j] - norm);
+    for (int64_t j = 0; j < classes_; ++j) p[j] = elementary::exp(z[j] - norm);
     for (int64_t k = 0; k < probes; ++k) {
       const T* v = dz + k * count + r * classes_;
       T* to = hz + k * count + r * classes_;

@@ -216,7 +216,7 @@ struct Power {
   template <class S>
   S operator()(const S& x, const S& y) const {
     if constexpr (std::is_integral_v<S>) {
-      const double power = std::pow(static_cast<double>(x), static_cast<double>(y));
+      const double power = elementary::pow(static_cast<double>(x), static_cast<double>(y));
       const double low = static_cast<double>(std::numeric_limits<S>::min()), high = static_cast<double>(std::numeric_limits<S>::max());
       return power >= low && power < high ? static_cast<S>(power) : std::numeric_limits<S>::max();
     } else {

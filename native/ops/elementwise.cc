@@ -63,18 +63,18 @@ struct Reciprocal : Plain {
 
 struct Sin : Plain {
   using Plain::Plain;
-  float operator()(float x) const { return std::sin(x); }
-  double operator()(double x) const { return std::sin(x); }
+  float operator()(float x) const { return static_cast<float>(elementary::sin(x)); }
+  double operator()(double x) const { return elementary::sin(x); }
   template <class J>
-  J operator()(const J& x) const { return x.chain(std::sin(x.v), std::cos(x.v), -std::sin(x.v)); }
+  J operator()(const J& x) const { return x.chain(elementary::sin(x.v), elementary::cos(x.v), -elementary::sin(x.v)); }
 };
 
 struct Cos : Plain {
   using Plain::Plain;
-  float operator()(float x) const { return std::cos(x); }
-  double operator()(double x) const { return std::cos(x); }
+  float operator()(float x) const { return static_cast<float>(elementary::cos(x)); }
+  double operator()(double x) const { return elementary::cos(x); }
   template <class J>
-  J operator()(const J& x) const { return x.chain(std::cos(x.v), -std::sin(x.v), -std::cos(x.v)); }
+  J operator()(const J& x) const { return x.chain(elementary::cos(x.v), -elementary::sin(x.v), -elementary::cos(x.v)); }
 };
 
 template <class S>

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "core/elementary.h"
+
 namespace bitwright {
 
 // f(x), f'(x), f''(x) of one variable.
@@ -86,46 +88,39 @@ T value(const Jet2<T>& x) { return x.v; }
 inline int64_t value(int64_t x) { return x; }
 inline int32_t value(int32_t x) { return x; }
 
-inline float exp(float x) { return std::exp(x); }
-inline double exp(double x) { return std::exp(x); }
+inline double exp(double x) { return elementary::exp(x); }
+inline float exp(float x) { return static_cast<float>(elementary::exp(x)); }
 template <class J>
-J exp(const J& x) { const auto e = std::exp(x.v); return x.chain(e, e, e); }
+J exp(const J& x) { const auto e = exp(x.v); return x.chain(e, e, e); }
 
-inline float log(float x) { return std::log(x); }
-inline double log(double x) { return std::log(x); }
+inline double log(double x) { return elementary::log(x); }
+inline float log(float x) { return static_cast<float>(elementary::log(x)); }
 template <class J>
-J log(const J& x) { return x.chain(std::log(x.v), 1 / x.v, -1 / (x.v * x.v)); }
+J log(const J& x) { return x.chain(log(x.v), 1 / x.v, -1 / (x.v * x.v)); }
 
 inline float sqrt(float x) { return std::sqrt(x); }
 inline double sqrt(double x) { return std::sqrt(x); }
 template <class J>
 J sqrt(const J& x) { const auto s = std::sqrt(x.v); return x.chain(s, 1 / (2 * s), -1 / (4 * s * s * s)); }
 
-inline float tanh(float x) { return std::tanh(x); }
-inline double tanh(double x) { return std::tanh(x); }
+inline double tanh(double x) { return elementary::tanh(x); }
+inline float tanh(float x) { return static_cast<float>(elementary::tanh(x)); }
 template <class J>
-J tanh(const J& x) { const auto t = std::tanh(x.v); const auto d = 1 - t * t; return x.chain(t, d, -2 * t * d); }
+J tanh(const J& x) { const auto t = tanh(x.v); const auto d = 1 - t * t; return x.chain(t, d, -2 * t * d); }
 
-inline float erf(float x) { return std::erf(x); }
-inline double erf(double x) { return std::erf(x); }
+inline double erf(double x) { return elementary::erf(x); }
+inline float erf(float x) { return static_cast<float>(elementary::erf(x)); }
 template <class J>
 J erf(const J& x) {
   using T = decltype(x.v);
-  const T d = T(1.1283791670955126) * std::exp(-x.v * x.v);  // 2 / sqrt(pi)
-  return x.chain(std::erf(x.v), d, -2 * x.v * d);
+  const T d = T(1.1283791670955126) * exp(-x.v * x.v);  // 2 / sqrt(pi)
+  return x.chain(erf(x.v), d, -2 * x.v * d);
 }
 
-// 1 / (1 + e^-x), without overflow on either side.
-template <class T>
-T logistic(T x) {
-  if (x >= 0) return 1 / (1 + std::exp(-x));
-  const T e = std::exp(x);
-  return e / (1 + e);
-}
-inline float sigmoid(float x) { return logistic(x); }
-inline double sigmoid(double x) { return logistic(x); }
+inline double sigmoid(double x) { return elementary::sigmoid(x); }
+inline float sigmoid(float x) { return static_cast<float>(elementary::sigmoid(x)); }
 template <class J>
-J sigmoid(const J& x) { const auto s = logistic(x.v); const auto d = s * (1 - s); return x.chain(s, d, d * (1 - 2 * s)); }
+J sigmoid(const J& x) { const auto s = sigmoid(x.v); const auto d = s * (1 - s); return x.chain(s, d, d * (1 - 2 * s)); }
 
 // |x|; the derivative at 0 is 0.
 template <class J>
@@ -135,16 +130,16 @@ J abs(const J& x) {
 }
 
 // x^y
-inline float pow(float x, float y) { return std::pow(x, y); }
-inline double pow(double x, double y) { return std::pow(x, y); }
+inline double pow(double x, double y) { return elementary::pow(x, y); }
+inline float pow(float x, float y) { return static_cast<float>(elementary::pow(x, y)); }
 template <class T>
 Jet2<T> pow(const Jet2<T>& x, const Jet2<T>& y) {
   // Directly from the partial derivatives: with log x only where the exponent varies and x > 0.
-  const T p = std::pow(x.v, y.v);
-  const T px = y.v == 0 ? T(0) : y.v * std::pow(x.v, y.v - 1);
-  const T pxx = y.v == 0 || y.v == 1 ? T(0) : y.v * (y.v - 1) * std::pow(x.v, y.v - 2);
-  const T logx = x.v > 0 ? std::log(x.v) : T(0);
-  const T pxy = x.v > 0 ? std::pow(x.v, y.v - 1) * (1 + y.v * logx) : T(0);
+  const T p = pow(x.v, y.v);
+  const T px = y.v == 0 ? T(0) : y.v * pow(x.v, y.v - 1);
+  const T pxx = y.v == 0 || y.v == 1 ? T(0) : y.v * (y.v - 1) * pow(x.v, y.v - 2);
+  const T logx = x.v > 0 ? log(x.v) : T(0);
+  const T pxy = x.v > 0 ? pow(x.v, y.v - 1) * (1 + y.v * logx) : T(0);
   Jet2<T> jet(p);
   jet.a = px * x.a + p * logx * y.a;
   jet.b = px * x.b + p * logx * y.b;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ops/families.h"
+#include "ops/jet.h"
 #include "ops/rearrangement.h"
 
 namespace bitwright {
@@ -32,11 +33,11 @@ class SoftmaxOp : public Op {
       double sum = 0;
       for (int64_t k = 0; k < lines.size; ++k) {
         const int64_t i = at + k * lines.inner;
-        const T shifted = x[i] - greatest, power = std::exp(shifted);
+        const T shifted = x[i] - greatest, power = math::exp(shifted);
         y[i] = logarithm ? shifted : power;
         sum += power;
       }
-      const T factor = static_cast<T>(1 / sum), shift = static_cast<T>(std::log(sum));
+      const T factor = static_cast<T>(1 / sum), shift = static_cast<T>(elementary::log(sum));
       for (int64_t k = 0; k < lines.size; ++k) {
         const int64_t i = at + k * lines.inner;
         y[i] = logarithm ? y[i] - shift : y[i] * factor;
@@ -72,7 +73,7 @@ class SoftmaxOp : public Op {
       T* out = sum.data + r * count;
       const double total = logarithm ? line_sum(lines, at, v) : inner_product(lines, at, y, v);
       for (int64_t i = at; i < at + lines.size * lines.inner; i += lines.inner) {
-        const T value = logarithm ? static_cast<T>(v[i] - std::exp(y[i]) * total) : y[i] * static_cast<T>(v[i] - total);
+        const T value = logarithm ? static_cast<T>(v[i] - math::exp(y[i]) * total) : y[i] * static_cast<T>(v[i] - total);
         out[i] = sum.accumulate ? out[i] + value : value;
       }
     });
@@ -95,7 +96,7 @@ class SoftmaxOp : public Op {
       if (!logarithm)
         for (int64_t i = at; i < at + lines.size * lines.inner; i += lines.inner) moved += y[i] * (v[i] - mean) * gs[i];
       for (int64_t i = at; i < at + lines.size * lines.inner; i += lines.inner) {
-        const double s = logarithm ? std::exp(y[i]) : y[i], ds = s * (v[i] - mean);
+        const double s = logarithm ? math::exp(y[i]) : y[i], ds = s * (v[i] - mean);
         out[i] += static_cast<T>(logarithm ? -ds * total : ds * (gs[i] - total) - s * moved);
       }
     });
@@ -113,7 +114,7 @@ class SoftmaxOp : public Op {
   // s of LogSoftmax is exp(y).
   static double inner_product(const Lines& lines, int64_t at, const T* s, const T* v) {
     double sum = 0;
-    for (int64_t i = at; i < at + lines.size * lines.inner; i += lines.inner) sum += static_cast<double>(logarithm ? std::exp(s[i]) : s[i]) * v[i];
+    for (int64_t i = at; i < at + lines.size * lines.inner; i += lines.inner) sum += static_cast<double>(logarithm ? math::exp(s[i]) : s[i]) * v[i];
     return sum;
   }
 
