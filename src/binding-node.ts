@@ -12,11 +12,11 @@ import type { Options } from "./options.js";
  */
 export async function bindingOf(path: string, dataset: Dataset, options: Options, known?: Analysis): Promise<Binding> {
   // Only what the numbers depend on: a search or another thread count may use the same analysis.
-  const { target, formats, calibration, loss, samples, probes, batchSize, seed } = options;
+  const { target, formats, calibration, loss, samples, probes, batchSize, seed, arithmetic } = options;
   const binding: Binding = {
     model: await fileHash(path),
     data: await dataset.hash(),
-    options: { target, formats, calibration, loss: loss ?? null, samples, probes, batchSize, seed },
+    options: { target, formats, calibration, loss: loss ?? null, samples, probes, batchSize, seed, arithmetic },
   };
   if (known !== undefined) checkBinding(known, binding);
   return binding;

@@ -28,9 +28,14 @@ export interface RunOptions {
   readonly batchSize?: number;
   /** Seed of everything random. */
   readonly seed?: number;
+  /** Whether products may be fused with sums where the processor can, or keep the same bits on every machine and backend. */
+  readonly arithmetic?: Arithmetic;
   /** Threads of the engine; results do not depend on it. */
   readonly threads?: number;
 }
+
+export const arithmetics = ["fast", "strict"] as const;
+export type Arithmetic = (typeof arithmetics)[number];
 
 /** Samples of a data set by their indices, whatever split they are in. */
 export interface SampleRange {
@@ -55,6 +60,7 @@ export const defaults = {
   probes: 16,
   batchSize: 8,
   seed: 0,
+  arithmetic: "fast",
   threads: 2,
 } as const satisfies RunOptions;
 
@@ -73,6 +79,7 @@ export function resolveOptions(options: RunOptions): Options {
     samples: sampleChoice(options.samples ?? defaults.samples),
     probes: whole("probes", options.probes ?? defaults.probes, 1),
     batchSize: whole("batchSize", options.batchSize ?? defaults.batchSize, 1),
+    arithmetic: choice("arithmetic", options.arithmetic ?? defaults.arithmetic, arithmetics),
     seed: whole("seed", options.seed ?? defaults.seed, 0),
     threads: whole("threads", options.threads ?? defaults.threads, 1),
   });

@@ -65,7 +65,10 @@ export async function openWorkspace(
   const constants = new Graph(model);
   const weight = (initializer: string) => constants.constant(initializer) as TensorOf<"float32">;
   const weightScales = await leastErrorScales(backend, layers, weight);
-  const engine = await EngineModel.create(backend, model, { threads: options.threads });
+  const engine = await EngineModel.create(backend, model, {
+    threads: options.threads,
+    target: `/${options.arithmetic}`,
+  });
   const divergence = divergenceFor(dataset.metric);
   return {
     backend,

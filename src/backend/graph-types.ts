@@ -6,7 +6,9 @@ export interface GraphOptions {
   readonly precision?: "float32" | "float64";
   /** Threads that share a run, the calling one included; results do not depend on it. Default 1. */
   readonly threads?: number;
-  /** One of `targets()`; default the best. */
+  /** Most bytes that its tensors may hold; what needs more fails with `out-of-memory`. Default, and at most, the backend's `memory`. */
+  readonly memory?: number;
+  /** One of `targets()`; a flavour alone, as "/strict", takes it on the best target. Default: the best target, fast. */
   readonly target?: string;
 }
 

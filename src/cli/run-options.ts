@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import { type RangeMethodName, rangeMethods } from "../calibrate/observers.js";
 import { type TargetName, targets } from "../export/targets/index.js";
 import { type Format, formats } from "../formats.js";
-import type { RunOptions, SampleRange } from "../options.js";
+import { type Arithmetic, arithmetics, type RunOptions, type SampleRange } from "../options.js";
 import { type LossName, lossNames } from "../sensitivity/criterion.js";
 import { listOf, samples, wholeNumber } from "./arguments.js";
 import type { CommonOptions } from "./common-options.js";
@@ -16,6 +16,7 @@ export interface AnalysisOptions extends CommonOptions {
   readonly samples?: number | SampleRange;
   readonly probes?: number;
   readonly batch?: number;
+  readonly arithmetic?: Arithmetic;
 }
 
 export function addAnalysisOptions(command: Command): Command {
@@ -32,12 +33,17 @@ export function addAnalysisOptions(command: Command): Command {
       samples,
     )
     .option("--probes <n>", "most Hessian probes a sample", wholeNumber)
-    .option("--batch <n>", "samples that run at once", wholeNumber);
+    .option("--batch <n>", "samples that run at once", wholeNumber)
+    .addOption(
+      new Option("--arithmetic <flavour>", "fast, or strict: the same bits on every machine and backend").choices([
+        ...arithmetics,
+      ]),
+    );
 }
 
 /** The options of a run as given; what is missing gets its default where they are checked. */
 export function runOptions(given: AnalysisOptions): RunOptions {
-  const { batch: batchSize, target, formats, calibration, loss, samples, probes, seed, threads } = given;
-  const all = { target, formats, calibration, loss, samples, probes, batchSize, seed, threads };
+  const { batch: batchSize, target, formats, calibration, loss, samples, probes, arithmetic, seed, threads } = given;
+  const all = { target, formats, calibration, loss, samples, probes, batchSize, arithmetic, seed, threads };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
