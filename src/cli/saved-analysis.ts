@@ -33,7 +33,7 @@ export async function resumableAnalysis(
         cause: error,
       });
     }
-    note(`${path}: ${error.summary}; it is made anew`);
+    note(`${path} is made anew: ${error.message}`);
     return undefined;
   }
 }

@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { writeAnalysis } from "../../analysis-node.js";
 import { analyze } from "../../analyze.js";
 import { bindingOf } from "../../binding-node.js";
+import { measuredFloatKernels } from "../../cost/float-kernels-node.js";
 import { openDataset } from "../../data/open-node.js";
 import { readModelFile } from "../../onnx/model-node.js";
 import { defaults, resolveOptions } from "../../options.js";
@@ -51,6 +52,7 @@ async function analyzeModel(path: string, options: Options, session: Session): P
     criteria: options.criteria,
     binding,
     known,
+    findFloatKernels: (ranges) => measuredFloatKernels(workspace, ranges, { onProgress, signal }),
     onPart: (part) => writeAnalysis(part, output),
     onProgress,
     signal,
