@@ -1,4 +1,4 @@
-// Conv, 1-D and 2-D, grouped and depthwise.
+// Conv and ConvTranspose, 1-D and 2-D, grouped and depthwise.
 #include "ops/families.h"
 #include "ops/kinds.h"
 #include "ops/window.h"
@@ -7,37 +7,44 @@ namespace bitwright {
 
 namespace {
 
-template <class T>
-class Conv : public Product<T> {
+// The two spatial axes of a list, or the only one, whose height is `missing`.
+struct Axes2 {
+  int64_t y, x;
+  Axes2(const std::vector<int64_t>& values, int64_t missing) : y(values.size() == 1 ? missing : values[0]), x(values.back()) {}
+};
+
+// y = A x (+ bias), where A is a convolution or, transposed, the adjoint of one in its input. `ConvShape` is that convolution's in both cases.
+template <class T, bool transposed>
+class Convolution : public Product<T> {
  public:
-  explicit Conv(const NodeInfo& info) : attributes_(info.node.attributes), groups_(attributes_.integer("group", 1)) {}
+  explicit Convolution(const NodeInfo& info) : attributes_(info.node.attributes), groups_(attributes_.integer("group", 1)) {}
 
   void forward(Context& context) override {
     const ConvShape shape = shape_of(context);
-    Shape out = {shape.samples, shape.out_channels};
-    if (context.input(0).rank() == 4) out.push_back(shape.out_height);
-    out.push_back(shape.out_width);
+    const Result result(shape);
+    Shape out = {shape.samples, result.channels};
+    if (context.input(0).rank() == 4) out.push_back(result.height);
+    out.push_back(result.width);
     T* y = context.output(0, DTypeOf<T>::value, out).template data<T>();
     if (context.has(2)) {
-      if (context.input(2).count() != shape.out_channels) invalid_model("the bias must have one element for each output channel");
+      if (context.input(2).count() != result.channels) invalid_model("the bias must have one element for each output channel");
       const T* bias = context.input(2).template data<T>();
-      const int64_t plane = shape.out_height * shape.out_width;
-      context.linear.pool.parallel_for(shape.samples * shape.out_channels, [&](int64_t i) {
-        std::fill(y + i * plane, y + (i + 1) * plane, bias[i % shape.out_channels]);
+      context.linear.pool.parallel_for(shape.samples * result.channels, [&](int64_t i) {
+        std::fill(y + i * result.plane, y + (i + 1) * result.plane, bias[i % result.channels]);
       });
     }
-    conv_forward(context.linear, shape, context.input(0).template data<T>(), context.input(1).template data<T>(), y, context.has(2));
+    apply(context, shape, context.input(0).template data<T>(), context.input(1).template data<T>(), y, context.has(2));
   }
 
  protected:
   void product(Context& context, Operand<T> a, Operand<T> b, T* y, bool accumulate) override {
     run(context, a, b, y, context.input(0).count(), context.out[0].count(),
-        [&](const ConvShape& shape, const T* x, const T* w, T* to) { conv_forward(context.linear, shape, x, w, to, accumulate); });
+        [&](const ConvShape& shape, const T* x, const T* w, T* to) { apply(context, shape, x, w, to, accumulate); });
   }
 
   void transpose_a(Context& context, Operand<T> b, Operand<T> g, T* da, bool accumulate) override {
     run(context, g, b, da, context.out[0].count(), context.input(0).count(),
-        [&](const ConvShape& shape, const T* dy, const T* w, T* to) { conv_input_adjoint(context.linear, shape, dy, w, to, accumulate); });
+        [&](const ConvShape& shape, const T* dy, const T* w, T* to) { apply_back(context, shape, dy, w, to, accumulate); });
   }
 
   void transpose_b(Context& context, Operand<T> a, Operand<T> g, T* db, bool accumulate) override {
@@ -51,7 +58,7 @@ class Conv : public Product<T> {
   }
 
   void transpose_parameter(Context& context, const T* a, const T* g, double* db) override {
-    conv_weight_adjoint(context.linear, shape_of(context), a, g, db);
+    conv_weight_adjoint(context.linear, shape_of(context), transposed ? g : a, transposed ? a : g, db);
   }
 
   bool rest_has_tangent(Context& context) override { return context.tangent(2) != nullptr; }
@@ -60,18 +67,19 @@ class Conv : public Product<T> {
     const Tensor* bias = context.tangent(2);
     if (!bias) return;
     const ConvShape shape = shape_of(context);
-    const int64_t plane = shape.out_height * shape.out_width;
-    context.linear.pool.parallel_for(context.probes * shape.samples * shape.out_channels, [&](int64_t i) {
-      const int64_t p = i / (shape.samples * shape.out_channels);
-      const T value = bias->template data<T>()[p * shape.out_channels + i % shape.out_channels];
-      for (int64_t j = i * plane; j < (i + 1) * plane; ++j) y[j] += value;
+    const Result result(shape);
+    context.linear.pool.parallel_for(context.probes * shape.samples * result.channels, [&](int64_t i) {
+      const int64_t p = i / (shape.samples * result.channels);
+      const T value = bias->template data<T>()[p * result.channels + i % result.channels];
+      for (int64_t j = i * result.plane; j < (i + 1) * result.plane; ++j) y[j] += value;
     });
   }
 
   void rest_adjoint(Context& context, const Tensor& g) override {
     if (!context.has(2) || !context.adjoint_wanted(2)) return;
     const ConvShape shape = shape_of(context);
-    const int64_t plane = shape.out_height * shape.out_width, channels = shape.out_channels;
+    const Result result(shape);
+    const int64_t plane = result.plane, channels = result.channels;
     const auto sum_channel = [&](int64_t set, int64_t c, double sum) {
       for (int64_t n = 0; n < shape.samples; ++n) {
         const T* from = g.data<T>() + ((set * shape.samples + n) * channels + c) * plane;
@@ -94,6 +102,28 @@ class Conv : public Product<T> {
   }
 
  private:
+  // The side of the convolution that y is on.
+  struct Result {
+    int64_t channels, height, width, plane;
+    explicit Result(const ConvShape& shape)
+        : channels(transposed ? shape.in_channels : shape.out_channels), height(transposed ? shape.in_height : shape.out_height),
+          width(transposed ? shape.in_width : shape.out_width), plane(height * width) {}
+  };
+
+  static void apply(Context& context, const ConvShape& shape, const T* x, const T* w, T* y, bool accumulate) {
+    if (transposed)
+      conv_input_adjoint(context.linear, shape, x, w, y, accumulate);
+    else
+      conv_forward(context.linear, shape, x, w, y, accumulate);
+  }
+
+  static void apply_back(Context& context, const ConvShape& shape, const T* g, const T* w, T* dx, bool accumulate) {
+    if (transposed)
+      conv_forward(context.linear, shape, g, w, dx, accumulate);
+    else
+      conv_input_adjoint(context.linear, shape, g, w, dx, accumulate);
+  }
+
   // Chooses how the sets of the two operands run through one kernel call or several. x: the operand with samples (input or
   // cotangent), from_count and to_count elements a set.
   template <class Call>
@@ -123,32 +153,24 @@ class Conv : public Product<T> {
   ConvShape shape_of(const Context& context) const {
     const Tensor& x = context.input(0);
     const Tensor& w = context.input(1);
-    if (x.rank() != 3 && x.rank() != 4) unsupported("a convolution over " + std::to_string(x.rank() - 2) + " spatial axes");
+    if (x.rank() != 3 && x.rank() != 4) unsupported("a convolution over " + std::to_string(x.rank() - 2) + " spatial axes is not supported");
     if (w.rank() != x.rank()) invalid_model("the weight has " + std::to_string(w.rank()) + " axes, the input " + std::to_string(x.rank()));
-    const std::vector<int64_t> spatial(x.shape().begin() + 2, x.shape().end());
-    const Window window = Window::of(attributes_, spatial, {w.shape().begin() + 2, w.shape().end()});
-    if (groups_ < 1 || x.dim(1) != w.dim(1) * groups_ || w.dim(0) % groups_ != 0)
+    if (groups_ < 1 || w.dim(0) % groups_ != 0 || x.dim(1) != (transposed ? w.dim(0) : w.dim(1) * groups_))
       invalid_model("input " + to_string(x.shape()) + ", weight " + to_string(w.shape()) + " and " + std::to_string(groups_) + " groups do not fit");
-    const bool flat = x.rank() == 3;
-    const auto at = [flat](const std::vector<int64_t>& v, size_t axis, int64_t missing) {
-      return flat ? (axis == 0 ? missing : v[0]) : v[axis];
-    };
+    const std::vector<int64_t> spatial(x.shape().begin() + 2, x.shape().end()), kernel(w.shape().begin() + 2, w.shape().end());
+    const Window window = transposed ? Window::transposed(attributes_, spatial, kernel) : Window::of(attributes_, spatial, kernel);
+    const Axes2 in(transposed ? window.out : spatial, 1), out(transposed ? spatial : window.out, 1), kernel2(window.kernel, 1),
+        stride(window.stride, 1), dilation(window.dilation, 1), pad(window.pad_begin, 0);
     ConvShape shape{};
     shape.samples = x.dim(0);
-    shape.in_channels = x.dim(1);
-    shape.in_height = at(spatial, 0, 1);
-    shape.in_width = at(spatial, 1, 1);
+    shape.in_channels = w.dim(1) * groups_;
+    shape.in_height = in.y, shape.in_width = in.x;
     shape.out_channels = w.dim(0);
-    shape.out_height = at(window.out, 0, 1);
-    shape.out_width = at(window.out, 1, 1);
-    shape.kernel_height = at(window.kernel, 0, 1);
-    shape.kernel_width = at(window.kernel, 1, 1);
-    shape.stride_y = at(window.stride, 0, 1);
-    shape.stride_x = at(window.stride, 1, 1);
-    shape.dilation_y = at(window.dilation, 0, 1);
-    shape.dilation_x = at(window.dilation, 1, 1);
-    shape.pad_top = at(window.pad_begin, 0, 0);
-    shape.pad_left = at(window.pad_begin, 1, 0);
+    shape.out_height = out.y, shape.out_width = out.x;
+    shape.kernel_height = kernel2.y, shape.kernel_width = kernel2.x;
+    shape.stride_y = stride.y, shape.stride_x = stride.x;
+    shape.dilation_y = dilation.y, shape.dilation_x = dilation.x;
+    shape.pad_top = pad.y, shape.pad_left = pad.x;
     shape.groups = groups_;
     shape.weight_sets = 1;
     return shape;
@@ -158,10 +180,16 @@ class Conv : public Product<T> {
   int64_t groups_;
 };
 
+template <class T>
+using Conv = Convolution<T, false>;
+template <class T>
+using ConvTranspose = Convolution<T, true>;
+
 }  // namespace
 
 std::vector<Row> conv_rows() {
-  return {{"", "Conv", 1, "product", true, {1, 0, 2, {0}}, make_op<Conv>, R"([
+  return {
+      {"", "Conv", 1, "product", true, {1, 0, 2, {0}}, make_op<Conv>, R"([
     {"inputs": [[2,3,7,6],[4,3,3,3],[4]], "attributes": {"pads": [1,1,1,1]}},
     {"inputs": [[2,4,9,8],[6,2,3,2]], "attributes": {"group": 2, "strides": [2,2], "pads": [0,1,1,0]}},
     {"inputs": [[1,4,8,9],[4,1,3,3],[4]], "attributes": {"group": 4, "strides": [2,1], "pads": [1,1,1,1]}},
@@ -170,7 +198,15 @@ std::vector<Row> conv_rows() {
     {"inputs": [[2,3,11,10],[4,3,4,3]], "attributes": {"strides": [2,1], "auto_pad": "SAME_LOWER"}},
     {"inputs": [[2,3,11,10],[4,3,4,3]], "attributes": {"strides": [2,3], "auto_pad": "SAME_UPPER"}},
     {"inputs": [[2,3,12],[5,3,4],[5]], "attributes": {"strides": [3], "pads": [2,1]}}
-  ])"}};
+  ])"},
+      {"", "ConvTranspose", 1, "product", true, {1, 1, 2, {0}}, make_op<ConvTranspose>, R"([
+    {"inputs": [[2,3,4,5],[3,2,3,3],[2]], "attributes": {"strides": [2,2], "pads": [1,1,0,1], "output_padding": [1,0]}},
+    {"inputs": [[2,4,5,4],[4,3,3,2],[6]], "attributes": {"group": 2, "dilations": [2,1], "pads": [2,0,2,1]}},
+    {"inputs": [[2,3,4,5],[3,2,3,3]], "attributes": {"strides": [2,3], "auto_pad": "SAME_UPPER"}},
+    {"inputs": [[2,3,4,5],[3,2,3,3]], "attributes": {"strides": [2,2], "output_shape": [8,10]}},
+    {"inputs": [[2,3,6],[3,2,4],[2]], "attributes": {"strides": [2], "pads": [1,1]}}
+  ])"},
+  };
 }
 
 }  // namespace bitwright

@@ -22,6 +22,7 @@ std::vector<Row> pool_rows();
 std::vector<Row> rearrange_rows();
 std::vector<Row> reduce_rows();
 std::vector<Row> reshape_rows();
+std::vector<Row> resize_rows();
 std::vector<Row> shape_rows();
 std::vector<Row> softmax_rows();
 std::vector<Row> variadic_rows();
