@@ -19,7 +19,14 @@ export class ProgressDisplay {
     if (this.#quiet) return;
     if (this.#stage?.name !== stage || done < this.#stage.done) {
       this.end();
-      const bar = new SingleBar({ stream: this.#stream, format: line, clearOnComplete: true, linewrap: false });
+      const bar = new SingleBar({
+        stream: this.#stream,
+        format: line,
+        clearOnComplete: true,
+        linewrap: false,
+        // The session handles signals.
+        gracefulExit: false,
+      });
       this.#stage = { name: stage, done, started: Date.now(), bar };
       bar.start(total, done, { stage, detail });
     }

@@ -6,7 +6,7 @@ import { sensitivityChart } from "./charts/sensitivity.js";
 import { pageStyle } from "./page-style.js";
 import type { Report } from "./report.js";
 import { element, escapeText, textElement } from "./svg.js";
-import { describePairs } from "./text.js";
+import { describePairs, describeSearch } from "./text.js";
 import { bytes, count, digits, metricValue, milliseconds, percent, plural } from "./units.js";
 
 /** A report as one page that needs nothing else: no network, no script. Its data is in the element `report`, as JSON. */
@@ -51,7 +51,7 @@ function header({ about, plan }: Report): string {
   ].join(" and ");
   const [title, good, text] =
     verified === null
-      ? (["Not verified", false, unverified ?? ""] as const)
+      ? (["Not verified", false, `${unverified}. So far: ${describeSearch(plan)}.`] as const)
       : verified.withinBand
         ? (["Inside the limits", true, evidence(verified)] as const)
         : (["Outside the limits", false, evidence(verified)] as const);

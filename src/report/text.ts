@@ -1,8 +1,8 @@
 import type { PairedComparison } from "../data/statistics.js";
-import type { Verified } from "../plan.js";
+import type { Plan, Verified } from "../plan.js";
 import { columns } from "./columns.js";
 import type { Report, ReportLayer } from "./report.js";
-import { bytes, metricValue, milliseconds, percent, plural } from "./units.js";
+import { bytes, digits, metricValue, milliseconds, percent, plural } from "./units.js";
 
 /** Layers that are printed one by one; of longer models only the exceptions are. */
 const mostLayers = 24;
@@ -84,9 +84,17 @@ export function describePairs({ keepRatio, lost, gained, confidence, samples }: 
   return `${percent(keepRatio.value)} kept, ${bound}; ${lost} answers lost, ${gained} gained of ${samples}`;
 }
 
+/** What the search found in the engine's simulation: all that is known of a model that was not verified. */
+export function describeSearch({ before, search }: Plan): string {
+  const figure = (value: number) => metricValue(before.metric, value);
+  const change = `${before.metric} ${figure(search.floatMetric)} float, ${figure(search.metric)} quantized`;
+  const where = `on ${plural(search.samples, "search sample")}, computed by bitwright's engine`;
+  return `${change}, divergence ${digits(search.divergence)}, ${where}`;
+}
+
 function verification({ plan }: Report): string[] {
   const { verified, unverified } = plan;
-  if (verified === null) return [`not verified: ${unverified}`];
+  if (verified === null) return [`not verified: ${unverified}`, describeSearch(plan)];
   const where = `in onnxruntime on ${plural(verified.samples, "sample")} that nothing else has seen`;
   const lines = [`${verified.withinBand ? "verified" : "NOT within the limits"} ${where}`];
   const detectable = verified.paired?.smallestDetectableDrop;
