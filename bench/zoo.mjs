@@ -1,0 +1,81 @@
+// Quantizes models of the zoo for ort-cpu and prints a table in Markdown.
+//   node bench/zoo.mjs [NAME...] [--keep 99%] [--search bisection] [--out build/zoo] [--zoo ../shared/zoo]
+// A name is that of a manifest in bench/zoo; without any, the convolutional networks. The models, with their plans and analyses, stay in the
+// folder `out`; with an analysis already there, sensitivities are not measured again and `seconds` is the time of the rest. Needs dist/.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { count, metricValue, percent } from "../dist/report/units.js";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    keep: { type: "string", default: "99%" },
+    search: { type: "string", default: "bisection" },
+    out: { type: "string", default: join(root, "build", "zoo") },
+    zoo: { type: "string", default: join(root, "..", "shared", "zoo") },
+  },
+});
+const convolutional = [
+  "mobilenetv2_1.0_224",
+  "mobilenetv1_0.25_224_bn",
+  "squeezenet1.1_224",
+  "resnet20_cifar10_bn",
+  "resnet56_cifar10",
+  "mlperf_tiny_resnet8_cifar10",
+];
+
+const headings = [
+  "model",
+  "metric",
+  "float",
+  "quantized",
+  "kept",
+  "at least",
+  "size",
+  "latency",
+  "int8 / int4 / float layers",
+  "kernels as planned",
+  "seconds",
+];
+mkdirSync(options.out, { recursive: true });
+console.log(`| ${headings.join(" | ")} |\n|${headings.map(() => "---").join("|")}|`);
+for (const name of positionals.length > 0 ? positionals : convolutional) console.log(`| ${row(name).join(" | ")} |`);
+
+/** @param {string} name */
+function row(name) {
+  const manifest = join(root, "bench", "zoo", `${name}.json`);
+  if (!existsSync(manifest)) throw new Error(`no manifest ${manifest}`);
+  const output = join(options.out, `${name}.onnx`);
+  const args = ["quantize", join(options.zoo, "models", `${name}.onnx`), "--data", manifest, "--keep", options.keep];
+  const start = performance.now();
+  const { status } = spawnSync(
+    process.execPath,
+    [join(root, "dist", "cli", "main.js"), ...args, "--search", options.search, "-o", output],
+    { stdio: ["ignore", "ignore", "inherit"] },
+  );
+  const seconds = ((performance.now() - start) / 1000).toFixed(0);
+  if (status !== 0 && status !== 3) return [name, `failed with exit code ${status}`];
+  const plan = JSON.parse(readFileSync(join(options.out, `${name}.plan.json`), "utf8"));
+  const { before, after, verified, layers } = plan;
+  const value = (figure) => metricValue(before.metric, figure);
+  const formats = ["int8", "int4", "float"].map((format) =>
+    count(layers.filter((layer) => layer.weightFormat === format).length),
+  );
+  return [
+    name,
+    before.metric,
+    value(before.value),
+    value(after.value),
+    percent(after.value / before.value),
+    verified.paired === null ? "" : percent(verified.paired.keepRatio.low),
+    percent(after.bytes / before.bytes, 1),
+    `${verified.latencyRatio.toFixed(2)} x`,
+    formats.join(" / "),
+    verified.fusedAsPlanned ? "yes" : "no",
+    seconds,
+  ];
+}
