@@ -52,5 +52,6 @@ constexpr KernelTable make_table(const char* flavour) {
           signs};
 }
 
-constexpr KernelTable fast = make_table<true>("fast");
+// Without fused multiply-adds the flavours are the same code.
+constexpr KernelTable fast = make_table<BW_FMA != 0>("fast");
 constexpr KernelTable strict = make_table<false>("strict");

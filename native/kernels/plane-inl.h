@@ -103,12 +103,12 @@ BW_INLINE void tap_rows(const Plane& plane, const float* x, const float* w, int6
 
 template <bool kFused, int kStep>
 void weighted_any(const Plane& plane, const float* x, const float* w, float* y, bool accumulate) {
+  // Steps above 2 read element by element, however many rows there are.
+  constexpr int kRows = kStep == 0 ? 1 : BW_PLANE_ROWS;
   for (int64_t c = 0; c < plane.columns; c += kWidth) {
     int64_t r = 0;
-    for (; r + BW_PLANE_ROWS <= plane.rows; r += BW_PLANE_ROWS)
-      tap_rows<kFused, kStep, BW_PLANE_ROWS>(plane, x, w, r, c, y, accumulate);
-    for (; r + 2 <= plane.rows; r += 2) tap_rows<kFused, kStep, 2>(plane, x, w, r, c, y, accumulate);
-    if (r < plane.rows) tap_rows<kFused, kStep, 1>(plane, x, w, r, c, y, accumulate);
+    for (; r + kRows <= plane.rows; r += kRows) tap_rows<kFused, kStep, kRows>(plane, x, w, r, c, y, accumulate);
+    for (; r < plane.rows; ++r) tap_rows<kFused, kStep, 1>(plane, x, w, r, c, y, accumulate);
   }
 }
 
@@ -319,9 +319,11 @@ void square_products(const Plane& plane, const Square& square, const float* x, c
 
 template <bool kFused, int kStep>
 void tap_products_any(const Plane& plane, const float* x, const float* y, float* sums) {
+  constexpr int kTaps = kStep == 0 ? 1 : 9;
   int64_t t = 0;
-  for (; t + 9 <= plane.tap_count; t += 9) tap_products_of<kFused, kStep, 9>(plane, x, y, plane.taps + t, sums + t);
-  for (; t + 3 <= plane.tap_count; t += 3) tap_products_of<kFused, kStep, 3>(plane, x, y, plane.taps + t, sums + t);
+  for (; t + kTaps <= plane.tap_count; t += kTaps) {
+    tap_products_of<kFused, kStep, kTaps>(plane, x, y, plane.taps + t, sums + t);
+  }
   for (; t < plane.tap_count; ++t) tap_products_of<kFused, kStep, 1>(plane, x, y, plane.taps + t, sums + t);
 }
 

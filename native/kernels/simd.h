@@ -60,6 +60,16 @@ BW_INLINE Lanes lanes_between(int64_t first, int64_t last) {
 #endif
 }
 
+#if BW_LANES == 4
+// For the ends of an array, where a whole vector cannot be read. Out of line: it is rare, and long where it is written
+// out.
+__attribute__((noinline, cold)) static F32 gather_lanes(const float* p, Lanes lanes) {
+  F32 v = {};
+  for (int i = 0; i < kWidth; ++i) v[i] = lanes[i] ? p[i] : 0;
+  return v;
+}
+#endif
+
 // p's elements in `lanes`, zeros elsewhere. Those in `lanes` lie in [begin, end); nothing outside of that is read.
 BW_INLINE F32 load_lanes(const float* p, Lanes lanes, const float* begin, const float* end) {
 #if BW_LANES == 16
@@ -69,10 +79,8 @@ BW_INLINE F32 load_lanes(const float* p, Lanes lanes, const float* begin, const 
   (void)begin, (void)end;
   return (F32)_mm256_maskload_ps(p, (__m256i)lanes);
 #else
-  if (p >= begin && p + kWidth <= end) return (F32)((I32)load(p) & lanes);
-  F32 v = {};
-  for (int i = 0; i < kWidth; ++i) v[i] = lanes[i] ? p[i] : 0;
-  return v;
+  if (__builtin_expect(p >= begin && p + kWidth <= end, true)) return (F32)((I32)load(p) & lanes);
+  return gather_lanes(p, lanes);
 #endif
 }
 
