@@ -93,7 +93,8 @@ double tile_speed(const KernelTable& kernels, double budget) {
   std::vector<float> c(kernels.tile_rows * kernels.tile_columns);
   const double time = seconds(budget, [&] {
     for (int64_t i = 0; i < calls; ++i) {
-      kernels.gemm_tile(depth, a.data(), b.data(), kernels.tile_columns, c.data(), kernels.tile_columns, false);
+      kernels.gemm_tile(kernels.tile_columns, depth, a.data(), b.data(), kernels.tile_columns, c.data(),
+                        kernels.tile_columns, false);
     }
   });
   return 2.0 * depth * kernels.tile_rows * kernels.tile_columns * calls / time * 1e-9;

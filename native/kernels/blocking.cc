@@ -177,10 +177,10 @@ class Block {
     const float* a = product_.a + item_ * product_.a_stride + r * product_.depth + k0 * kernels_.tile_rows;
     float* out = product_.c(item_);
     if (whole) {
-      kernels_.gemm_tile(k1 - k0, a, panel.b, panel.ld, out + row_offsets[0] + offsets[0],
+      kernels_.gemm_tile(columns, k1 - k0, a, panel.b, panel.ld, out + row_offsets[0] + offsets[0],
                          row_offsets[1] - row_offsets[0], add);
     } else {
-      kernels_.gemm_tile(k1 - k0, a, panel.b, panel.ld, tile, tile_columns, false);
+      kernels_.gemm_tile(columns, k1 - k0, a, panel.b, panel.ld, tile, tile_columns, false);
       scatter(tile, tile_columns, out, row_offsets, rows, offsets, columns, add);
     }
   }

@@ -252,8 +252,8 @@ class WeightBlock {
         patches_.pack_transposed(n, group_, k0, k1, c0, c1, tile_columns, b);
         for (int64_t column = 0; column < columns; column += tile_columns) {
           for (int64_t row = 0; row < rows; row += tile_rows) {
-            kernels_.gemm_tile(depth, a + row * depth, b + column * depth, tile_columns, c + row * columns + column,
-                               columns, k0 > 0);
+            kernels_.gemm_tile(std::min(tile_columns, c1 - c0 - column), depth, a + row * depth, b + column * depth,
+                               tile_columns, c + row * columns + column, columns, k0 > 0);
           }
         }
       }

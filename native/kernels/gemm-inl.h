@@ -1,8 +1,8 @@
 // The register tile of a matrix product. Included once per target by kernels-inl.h.
 
-template <bool kFused>
-void gemm_tile(int64_t depth, const float* a, const float* b, int64_t ldb, float* c, int64_t ldc, bool accumulate) {
-  constexpr int kRows = BW_TILE_ROWS, kVectors = BW_TILE_VECTORS;
+template <bool kFused, int kVectors>
+void gemm_vectors(int64_t depth, const float* a, const float* b, int64_t ldb, float* c, int64_t ldc, bool accumulate) {
+  constexpr int kRows = BW_TILE_ROWS;
   F32 sum[kRows][kVectors];
   BW_UNROLL
   for (int r = 0; r < kRows; ++r) {
@@ -30,5 +30,18 @@ void gemm_tile(int64_t depth, const float* a, const float* b, int64_t ldb, float
       float* out = c + r * ldc + v * kWidth;
       store(out, accumulate ? load(out) + sum[r][v] : sum[r][v]);
     }
+  }
+}
+
+template <bool kFused>
+void gemm_tile(int64_t columns, int64_t depth, const float* a, const float* b, int64_t ldb, float* c, int64_t ldc,
+               bool accumulate) {
+  static_assert(BW_TILE_VECTORS <= 3);
+  if (columns <= kWidth) {
+    gemm_vectors<kFused, 1>(depth, a, b, ldb, c, ldc, accumulate);
+  } else if (columns <= 2 * kWidth) {
+    gemm_vectors<kFused, 2>(depth, a, b, ldb, c, ldc, accumulate);
+  } else {
+    gemm_vectors<kFused, BW_TILE_VECTORS>(depth, a, b, ldb, c, ldc, accumulate);
   }
 }

@@ -44,9 +44,11 @@ struct KernelTable {
   int tile_rows;
   int tile_columns;
 
-  // C[tile_rows x tile_columns] (row stride ldc) = or += sum over k of a[k * tile_rows + r] * b[k * ldb + c].
+  // C[tile_rows x columns] (row stride ldc) = or += sum over k of a[k * tile_rows + r] * b[k * ldb + c], for columns up
+  // to tile_columns. Works in whole vectors: b is read and C written up to the next multiple of a vector.
   // Each element accumulates over k in ascending order; k blocks are added to C one after the other.
-  void (*gemm_tile)(int64_t depth, const float* a, const float* b, int64_t ldb, float* c, int64_t ldc, bool accumulate);
+  void (*gemm_tile)(int64_t columns, int64_t depth, const float* a, const float* b, int64_t ldb, float* c, int64_t ldc,
+                    bool accumulate);
 
   // y[r][c] = or += sum over taps t of w[t] * x at tap t of (r, c), t ascending.
   void (*weighted_taps)(const Plane& plane, const float* x, const float* w, float* y, bool accumulate);
