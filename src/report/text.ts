@@ -95,7 +95,7 @@ export function describeSearch({ before, search }: Plan): string {
 function verification({ plan }: Report): string[] {
   const { verified, unverified } = plan;
   if (verified === null) return [`not verified: ${unverified}`, describeSearch(plan)];
-  const where = `in onnxruntime on ${plural(verified.samples, "sample")} that nothing else has seen`;
+  const where = `in onnxruntime on ${plural(verified.samples, "sample")} that were held back`;
   const lines = [`${verified.withinBand ? "verified" : "NOT within the limits"} ${where}`];
   const detectable = verified.paired?.smallestDetectableDrop;
   if (detectable !== undefined)

@@ -87,7 +87,7 @@ function path(marks: readonly Mark[], x: Scale, y: Scale): string {
 function points(marks: readonly Mark[], x: Scale, y: Scale): string[] {
   return marks.map(({ step, value, label }, i) => {
     const [cx, cy] = [x.at(step.bytes), y.at(value)];
-    const verdict = step.verdict.feasible ? "inside the limits" : "outside the limits";
+    const verdict = step.verdict.feasible ? "taken" : "refused";
     const name =
       i === 0 ? textElement("text", { class: "tick", x: cx - 8, y: cy - 8, "text-anchor": "end" }, "float") : "";
     const title = textElement(
