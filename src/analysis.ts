@@ -26,9 +26,9 @@ export interface Analysis {
 }
 
 export interface Binding {
-  /** SHA-256 of the model file's bytes, in hexadecimal. */
+  /** Hash of the model with its external data, in hexadecimal. */
   readonly model: string;
-  /** SHA-256 of the data set. */
+  /** Hash of the data set. */
   readonly data: string;
   /** The options that the numbers depend on. */
   readonly options: Readonly<Record<string, unknown>>;

@@ -21,6 +21,7 @@ export { type OpInfo, type OpPorts, ops, targets as kernelTargets } from "./back
 export { fakeQuantize, quantizationError, quantizeLinear, searchScale } from "./backend/kernels.js";
 export type { QuantizerSpec, RangeMethod } from "./backend/quantizer-spec.js";
 export { createWasmBackend, type WasmModule } from "./backend/wasm.js";
+export { bindingOf, checkBinding } from "./binding.js";
 export { type Band, parseKeep, parseMaxKl, withinBand } from "./data/band.js";
 export type { Batch, Dataset, Selection } from "./data/dataset.js";
 export { type DatasetFromOptions, datasetFrom, type FeedSource } from "./data/from-feeds.js";

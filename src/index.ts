@@ -1,7 +1,6 @@
 export { readAnalysis, writeAnalysis } from "./analysis-node.js";
 export { doctor, type Finding } from "./backend/doctor-node.js";
 export { type BackendName, loadBackend } from "./backend/load-node.js";
-export { bindingOf, checkBinding } from "./binding-node.js";
 export { type Latency, type LatencyOptions, measureLatency } from "./cost/latency-node.js";
 export { type OpenDatasetOptions, openDataset } from "./data/open-node.js";
 export * from "./edge.js";

@@ -5,7 +5,7 @@ import type { Analysis } from "./analysis.js";
 import { analyze } from "./analyze.js";
 import type { Backend } from "./backend/backend.js";
 import { loadBackend } from "./backend/load-node.js";
-import { bindingOf } from "./binding-node.js";
+import { bindingOf } from "./binding.js";
 import { measuredFloatKernels } from "./cost/float-kernels-node.js";
 import type { Dataset } from "./data/dataset.js";
 import { openDataset } from "./data/open-node.js";
@@ -58,7 +58,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   const original = await readModelFile(path);
   const dataset = typeof options.data === "string" ? await openDataset(options.data) : options.data;
   const backend = options.backend ?? (await loadBackend());
-  const binding = await bindingOf(path, dataset, run, options.analysis);
+  const binding = await bindingOf(original, dataset, run, options.analysis);
   await using workspace = await openWorkspace(backend, original, dataset, run);
   const analysis = await analyze(workspace, {
     criteria: [run.method],

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Analysis, Binding } from "../analysis.js";
 import { readAnalysis } from "../analysis-node.js";
-import { checkBinding } from "../binding-node.js";
+import { checkBinding } from "../binding.js";
 import { BitwrightError } from "../errors.js";
 
 /**

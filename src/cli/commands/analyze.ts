@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { writeAnalysis } from "../../analysis-node.js";
 import { analyze } from "../../analyze.js";
-import { bindingOf } from "../../binding-node.js";
+import { bindingOf } from "../../binding.js";
 import { measuredFloatKernels } from "../../cost/float-kernels-node.js";
 import { openDataset } from "../../data/open-node.js";
 import { readModelFile } from "../../onnx/model-node.js";
@@ -43,9 +43,9 @@ async function analyzeModel(path: string, options: Options, session: Session): P
   await checkOutputs([path], [output]);
   const resolved = resolveOptions(runOptions(options));
   const dataset = await openDataset(options.data);
-  const binding = await bindingOf(path, dataset, resolved);
-  const known = await resumableAnalysis(output, binding, force ? "replace" : "refuse", session.note);
   const model = await readModelFile(path);
+  const binding = await bindingOf(model, dataset, resolved);
+  const known = await resumableAnalysis(output, binding, force ? "replace" : "refuse", session.note);
   await using workspace = await openWorkspace(await session.backend(), model, dataset, resolved);
   const { onProgress, signal } = session;
   const analysis = await analyze(workspace, {

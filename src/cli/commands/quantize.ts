@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
-import { bindingOf } from "../../binding-node.js";
+import { bindingOf } from "../../binding.js";
 import { openDataset } from "../../data/open-node.js";
+import { readModelFile } from "../../onnx/model-node.js";
 import { defaults, resolveOptions } from "../../options.js";
 import { type CriterionName, criteria } from "../../sensitivity/index.js";
 import { addCommonOptions } from "../common-options.js";
@@ -45,7 +46,7 @@ async function quantizeModel(model: string, options: Options, session: Session):
   const saveAnalysis = options.analysis ?? besides(options.output, "analysis.json");
   // A file that this command named itself is one of its outputs; one that the user named may be hours of work.
   const whenStale = options.force || options.analysis === undefined ? "replace" : "refuse";
-  const binding = await bindingOf(model, dataset, resolveOptions(given));
+  const binding = await bindingOf(await readModelFile(model), dataset, resolveOptions(given));
   const known = await resumableAnalysis(saveAnalysis, binding, whenStale, session.note);
   return writeQuantized(session, { model, dataset, limits, run: given, known, saveAnalysis }, options);
 }

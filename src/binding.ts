@@ -1,20 +1,30 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { toBinary } from "@bufbuild/protobuf";
 import type { Analysis, Binding } from "./analysis.js";
 import type { Dataset } from "./data/dataset.js";
+import { hashParts } from "./data/hash.js";
 import { BitwrightError } from "./errors.js";
+import { cloneMessage } from "./onnx/clone.js";
+import { ModelProtoSchema } from "./onnx/generated/onnx_pb.js";
+import type { OnnxModel } from "./onnx/model.js";
+import { everyTensor } from "./onnx/traverse.js";
 import type { Options } from "./options.js";
 
 /**
  * What an analysis of this model, data and options is bound to.
+ * @param model - The model as it was read, before any clean-up.
  * @param known - A saved analysis, which must be bound to the same.
  * @throws BitwrightError `stale-analysis` when it is not, saying what differs.
  */
-export async function bindingOf(path: string, dataset: Dataset, options: Options, known?: Analysis): Promise<Binding> {
+export async function bindingOf(
+  model: OnnxModel,
+  dataset: Dataset,
+  options: Options,
+  known?: Analysis,
+): Promise<Binding> {
   // Only what the numbers depend on: a search or another thread count may use the same analysis.
   const { target, formats, calibration, loss, samples, probes, batchSize, seed, arithmetic } = options;
   const binding: Binding = {
-    model: await fileHash(path),
+    model: await modelHash(model),
     data: await dataset.hash(),
     options: { target, formats, calibration, loss: loss ?? null, samples, probes, batchSize, seed, arithmetic },
   };
@@ -39,12 +49,18 @@ export function checkBinding({ binding: saved }: Analysis, now: Binding): void {
   });
 }
 
-async function fileHash(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  try {
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
-  } catch (cause) {
-    throw new BitwrightError("io", "the model cannot be read", { where: path, cause });
+/** SHA-256 over the data of every tensor and then the rest: a model may be larger than what can be encoded at once. */
+function modelHash(model: OnnxModel): Promise<string> {
+  const rest = cloneMessage(model.proto);
+  const blocks: Uint8Array[] = [];
+  for (const tensor of everyTensor(rest)) {
+    blocks.push(tensor.rawData);
+    tensor.rawData = new Uint8Array();
   }
-  return hash.digest("hex");
+  blocks.push(toBinary(ModelProtoSchema, rest));
+  return hashParts(
+    blocks.map(async function* (block) {
+      yield block;
+    }),
+  );
 }
