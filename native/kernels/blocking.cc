@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/scratch.h"
+#include "kernels/stretches.h"
 
 namespace bitwright {
 
@@ -51,7 +52,9 @@ Tasks split(const Linear& linear, const Product& product) {
   const int64_t tile_rows = linear.kernels.tile_rows, tile_columns = linear.kernels.tile_columns;
   const int64_t column_tiles = round_up(product.columns, tile_columns) / tile_columns;
   const int64_t row_tiles = round_up(product.rows, tile_rows) / tile_rows;
-  const int64_t wanted = linear.pool.threads() == 1 ? 1 : 4 * int64_t{linear.pool.threads()};
+  const int64_t work = product.items * product.rows * product.columns * product.depth;
+  const int64_t wanted =
+      linear.pool.threads() == 1 ? 1 : std::clamp<int64_t>(work / kTaskWork, 1, 4 * int64_t{linear.pool.threads()});
   const int64_t block_columns =
       std::min(kMostColumns, kBlockFloats / std::clamp<int64_t>(product.depth, 1, kDepthBlock));
   int64_t chunk = std::max<int64_t>(1, block_columns / tile_columns);

@@ -5,13 +5,11 @@
 
 #include "kernels/gather.h"
 #include "kernels/scratch.h"
+#include "kernels/stretches.h"
 
 namespace bitwright {
 
 namespace {
-
-// Multiply-adds below which a task costs less than handing it to another thread.
-constexpr int64_t kTaskWork = 1 << 17;
 
 // The taps of a phase on all source planes of a group.
 std::vector<PlaneTap> group_taps(const Gather& gather, const Phase& phase) {
@@ -124,11 +122,8 @@ bool suits_planes(const Gather& gather) {
 void run_planes(const Linear& linear, const Gather& gather, const float* source, const float* w, float* out,
                 bool accumulate) {
   const Planes planes(linear.kernels, gather, w);
-  const int64_t units = gather.samples * gather.groups;
-  const int64_t units_per_task = std::max<int64_t>(1, kTaskWork / std::max<int64_t>(1, planes.work()));
-  linear.pool.parallel_for((units + units_per_task - 1) / units_per_task, [&](int64_t task) {
-    const int64_t end = std::min((task + 1) * units_per_task, units);
-    for (int64_t unit = task * units_per_task; unit < end; ++unit) planes.run(unit, source, out, accumulate);
+  parallel_stretches(linear.pool, gather.samples * gather.groups, planes.work(), [&](int64_t begin, int64_t end) {
+    for (int64_t unit = begin; unit < end; ++unit) planes.run(unit, source, out, accumulate);
   });
 }
 
@@ -136,12 +131,10 @@ void weight_adjoint_planes(const Linear& linear, const Gather& gather, const flo
   const Phase& phase = gather.phases[0];
   const std::vector<PlaneTap> taps = group_taps(gather, phase);
   const Plane plane = plane_of(gather, phase, taps, phase.grid_width);
-  const int64_t work = std::max<int64_t>(1, gather.samples * gather.rows * plane.tap_count * phase.grid_size());
-  const int64_t groups_per_task = std::max<int64_t>(1, kTaskWork / work);
-  linear.pool.parallel_for((gather.groups + groups_per_task - 1) / groups_per_task, [&](int64_t task) {
+  const int64_t work = gather.samples * gather.rows * plane.tap_count * phase.grid_size();
+  parallel_stretches(linear.pool, gather.groups, work, [&](int64_t begin, int64_t end) {
     std::vector<float> sums(plane.tap_count);
-    const int64_t end = std::min((task + 1) * groups_per_task, gather.groups);
-    for (int64_t group = task * groups_per_task; group < end; ++group) {
+    for (int64_t group = begin; group < end; ++group) {
       for (int64_t n = 0; n < gather.samples; ++n) {
         const int64_t unit = n * gather.groups + group;
         const float* planes = x + unit * gather.channels * gather.source_size();

@@ -6,6 +6,7 @@
 #include "kernels/blocking.h"
 #include "kernels/gather.h"
 #include "kernels/scratch.h"
+#include "kernels/stretches.h"
 
 namespace bitwright {
 
@@ -219,10 +220,12 @@ const float* pack_weights(const Linear& linear, const Gather& gather, const Phas
   const int64_t panels = round_up(rows, tile_rows) / tile_rows;
   *group_stride = panels * panel_size;
   float* packed = scratch.floats(gather.groups * *group_stride);
-  linear.pool.parallel_for(gather.groups * panels, [&](int64_t task) {
-    const int64_t first = task % panels * tile_rows;
-    pack_weight_rows(gather, phase, w, task / panels, first, std::min(tile_rows, rows - first), tile_rows,
-                     packed + task * panel_size);
+  parallel_stretches(linear.pool, gather.groups * panels, panel_size * kCopyWork, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t first = task % panels * tile_rows;
+      pack_weight_rows(gather, phase, w, task / panels, first, std::min(tile_rows, rows - first), tile_rows,
+                       packed + task * panel_size);
+    }
   });
   return packed;
 }
@@ -307,9 +310,10 @@ void weight_adjoint_product(const Linear& linear, const Gather& gather, const fl
   const Phase& phase = gather.phases[0];
   if (gather.samples == 0 || phase.grid_size() == 0) return;
   constexpr int64_t kMostRows = 256, kMostColumns = 256;
-  const int64_t wanted =
-      linear.pool.threads() == 1 ? 1 : (3 * linear.pool.threads() + gather.groups - 1) / gather.groups;
   const int64_t depth = gather.depth(phase);
+  const int64_t work = gather.samples * phase.grid_size() * gather.rows * depth;
+  const int64_t most = linear.pool.threads() == 1 ? 1 : (3 * linear.pool.threads() + gather.groups - 1) / gather.groups;
+  const int64_t wanted = std::clamp<int64_t>(work / kTaskWork, 1, most);
   // The longer side is split, since every part packs the other one again.
   const bool by_columns = depth >= gather.rows;
   const int64_t block_rows = block_size(gather.rows, linear.kernels.tile_rows, by_columns ? 1 : wanted, kMostRows);

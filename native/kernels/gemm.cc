@@ -3,6 +3,7 @@
 
 #include "kernels/blocking.h"
 #include "kernels/scratch.h"
+#include "kernels/stretches.h"
 
 namespace bitwright {
 
@@ -62,14 +63,17 @@ const float* pack_a(const Linear& linear, const GemmShape& shape, const float* a
   const int64_t items = shape.stride_a == 0 ? 1 : shape.batch;
   *item_stride = shape.stride_a == 0 ? 0 : panels * tile_rows * shape.depth;
   float* packed = scratch.floats(items * panels * tile_rows * shape.depth);
-  linear.pool.parallel_for(items * panels, [&](int64_t task) {
-    const float* item = a + task / panels * shape.stride_a;
-    const int64_t row = task % panels * tile_rows, count = std::min(tile_rows, shape.rows - row);
-    float* panel = packed + task * tile_rows * shape.depth;
-    if (shape.transpose_a) {
-      pack_columns(item + row, shape.lda, count, shape.depth, tile_rows, panel);
-    } else {
-      pack_stored_lines(item + row * shape.lda, shape.lda, count, shape.depth, tile_rows, panel);
+  const int64_t panel_size = tile_rows * shape.depth;
+  parallel_stretches(linear.pool, items * panels, panel_size * kCopyWork, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const float* item = a + task / panels * shape.stride_a;
+      const int64_t row = task % panels * tile_rows, count = std::min(tile_rows, shape.rows - row);
+      float* panel = packed + task * panel_size;
+      if (shape.transpose_a) {
+        pack_columns(item + row, shape.lda, count, shape.depth, tile_rows, panel);
+      } else {
+        pack_stored_lines(item + row * shape.lda, shape.lda, count, shape.depth, tile_rows, panel);
+      }
     }
   });
   return packed;
