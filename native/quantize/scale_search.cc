@@ -68,8 +68,11 @@ class ErrorSearch {
       improve(best_, fine, true, true);
       return best_;
     }
-    improve(extremes_, coarse, true, false);
-    improve(extremes_, coarse, false, true);
+    // An end's best place depends on the other's: both are found again beside each other.
+    for (int round = 0; round < 2; ++round) {
+      improve(extremes_, coarse, true, false);
+      improve(extremes_, coarse, false, true);
+    }
     improve(best_, fine, true, false);
     improve(best_, fine, false, true);
     return best_;

@@ -128,14 +128,18 @@ double error_of(const std::vector<float>& x, const float* weights, const Grid& g
   return sum;
 }
 
-// Bell-shaped values with a few far outliers, of either or of one sign.
-std::vector<float> bell(Random& random, int64_t count, bool positive) {
+enum class Bell { kBothSigns, kPositive, kLongLowTail };
+
+// Bell-shaped values with a few far outliers.
+std::vector<float> bell(Random& random, int64_t count, Bell kind) {
   std::vector<float> x(count);
   for (float& value : x) {
-    value =
-        (random.real() + random.real() + random.real() + random.real()) * (random.integer(0, 200) == 0 ? 4.0f : 1.0f);
-    if (positive) value = std::fabs(value);
+    value = random.real() + random.real() + random.real() + random.real();
+    if (random.integer(0, 200) == 0) value *= 4;
+    if (kind == Bell::kPositive) value = std::fabs(value);
+    if (kind == Bell::kLongLowTail) value = value < 0 ? value : std::min(value, 1.0f);
   }
+  if (kind == Bell::kLongLowTail) x[count / 2] = -15;
   return x;
 }
 
@@ -147,8 +151,8 @@ std::vector<Codes> code_ranges() {
 void test_min_max() {
   Random random(2);
   for (const Codes& codes : code_ranges()) {
-    for (bool positive : {false, true}) {
-      const std::vector<float> x = bell(random, 1000, positive);
+    for (Bell kind : {Bell::kBothSigns, Bell::kPositive, Bell::kLongLowTail}) {
+      const std::vector<float> x = bell(random, 1000, kind);
       const double low = std::min(0.0f, *std::min_element(x.begin(), x.end())),
                    high = *std::max_element(x.begin(), x.end());
       const float wanted = static_cast<float>(codes.symmetric ? std::max(-low, high) / std::min(-codes.qmin, codes.qmax)
@@ -161,6 +165,10 @@ void test_min_max() {
                 (!codes.symmetric || zero_point == 0),
             "min-max [%d,%d]: scale %.9g, wanted %.9g; zero point %d", codes.qmin, codes.qmax, double(scale),
             double(wanted), zero_point);
+      const int32_t wanted_zero_point =
+          codes.symmetric ? 0 : static_cast<int32_t>(std::nearbyint(codes.qmin - low / double(scale)));
+      check(zero_point == wanted_zero_point, "min-max [%d,%d]: zero point %d, wanted %d", codes.qmin, codes.qmax,
+            zero_point, wanted_zero_point);
       // Nothing is clipped: no error beyond half a step, or a whole one where the rounded zero point shifts an end.
       for (float value : x) {
         const float error = std::fabs(fake_of(value, scale, zero_point, codes.qmin, codes.qmax) - value);
@@ -193,9 +201,9 @@ void test_percentile() {
 void test_least_error() {
   Random random(4);
   for (const Codes& codes : code_ranges()) {
-    for (bool positive : {false, true}) {
+    for (Bell kind : {Bell::kBothSigns, Bell::kPositive, Bell::kLongLowTail}) {
       for (bool weighted : {false, true}) {
-        const std::vector<float> x = bell(random, 2000, positive);
+        const std::vector<float> x = bell(random, 2000, kind);
         std::vector<float> weight_values = random.reals(2000);
         for (float& weight : weight_values) weight = weight * weight;
         const float* weights = weighted ? weight_values.data() : nullptr;
@@ -213,7 +221,7 @@ void test_least_error() {
         const double low = std::min(0.0f, *std::min_element(x.begin(), x.end())),
                      high = *std::max_element(x.begin(), x.end());
         double best = plain;
-        const int steps = codes.symmetric || positive ? 1 : 60;
+        const int steps = codes.symmetric || kind == Bell::kPositive ? 1 : 60;
         for (int i = 0; i < (steps == 1 ? 2000 : 60); ++i) {
           const double ratio = 1 - i * 0.95 / (steps == 1 ? 2000 : 60);
           for (int j = 0; j < steps; ++j) {
@@ -221,8 +229,8 @@ void test_least_error() {
             best = std::min(best, error_of(x, weights, grid_of(low * ratio, high * other, codes)));
           }
         }
-        check(found <= best * 1.03, "least error [%d,%d] positive %d weighted %d: %g, brute force finds %g", codes.qmin,
-              codes.qmax, positive, weighted, found, best);
+        check(found <= best * 1.03, "least error [%d,%d] kind %d weighted %d: %g, brute force finds %g", codes.qmin,
+              codes.qmax, int(kind), weighted, found, best);
       }
     }
   }
