@@ -88,9 +88,8 @@ class Additive : public Op {
   static void combine(Context& context, const S* a, const S* b) {
     const Broadcast broadcast = broadcast_of(context);
     S* y = context.output(0, DTypeOf<S>::value, broadcast.shape()).template data<S>();
-    broadcast.each(context.linear.pool, [&](int64_t o, int64_t ia, int64_t ib) {
-      y[o] = sign == 1 ? wrapping_add(a[ia], b[ib]) : wrapping_subtract(a[ia], b[ib]);
-    });
+    const auto value = [](S x, S z) { return sign == 1 ? wrapping_add(x, z) : wrapping_subtract(x, z); };
+    broadcast.each_pair(context.linear.pool, a, b, [&](int64_t o, S x, S z) { y[o] = value(x, z); });
   }
 };
 
@@ -116,7 +115,7 @@ class Mul : public Op {
       using S = decltype(zero);
       const S *as = a.data<S>(), *bs = b.data<S>();
       S* y = context.output(0, DTypeOf<S>::value, broadcast.shape()).template data<S>();
-      broadcast.each(context.linear.pool, [&](int64_t o, int64_t ia, int64_t ib) { y[o] = wrapping_multiply(as[ia], bs[ib]); });
+      broadcast.each_pair(context.linear.pool, as, bs, [&](int64_t o, S x, S z) { y[o] = wrapping_multiply(x, z); });
     });
   }
 
@@ -150,19 +149,14 @@ class Mul : public Op {
 
   // y = or += a * b
   static void product(Context& context, const Broadcast& broadcast, const T* a, const T* b, T* y, bool accumulate) {
-    broadcast.runs(context.linear.pool, [&](int64_t o, int64_t ia, int64_t ib, int64_t length, int64_t step_a, int64_t step_b) {
-      if (step_a != 0 && step_b != 0) {
-        if (accumulate)
-          multiply_add(context.linear, a + ia, b + ib, length, y + o);
-        else
-          multiply(context.linear, a + ia, b + ib, length, y + o);
-        return;
-      }
-      for (int64_t j = 0; j < length; ++j) {
-        const T value = a[ia + j * step_a] * b[ib + j * step_b];
-        y[o + j] = accumulate ? y[o + j] + value : value;
-      }
-    });
+    if (broadcast.elementwise() && accumulate)
+      multiply_add(context.linear, a, b, broadcast.count(), y);
+    else if (broadcast.elementwise())
+      multiply(context.linear, a, b, broadcast.count(), y);
+    else if (accumulate)
+      broadcast.each_pair(context.linear.pool, a, b, [&](int64_t o, T x, T z) { y[o] += x * z; });
+    else
+      broadcast.each_pair(context.linear.pool, a, b, [&](int64_t o, T x, T z) { y[o] = x * z; });
   }
 
   // Adds g * other to cotangents [first, first + sets) of an argument; g or other has as many sets, or is shared by them.
@@ -200,6 +194,46 @@ struct Quotient {
   }
 };
 
+// Linear where the divisor does not vary, as nearly everywhere: then without jets.
+template <class T>
+class Div : public Pairwise<T, Quotient> {
+ public:
+  using Pairwise<T, Quotient>::Pairwise;
+
+  void tangent(Context& context) override {
+    if (context.tangent(1)) return Pairwise<T, Quotient>::tangent(context);
+    const Tensor* da = context.tangent(0);
+    if (!da) return;
+    const Broadcast broadcast(context.input(0).shape(), context.input(1).shape());
+    divide(context, broadcast, context.probes, da->data<T>(), context.input(0).count(), context.make_tangent(0).template data<T>());
+  }
+
+  void adjoint(Context& context) override {
+    const Tensor* g = context.cotangent(0);
+    if (!g || context.adjoint_wanted(1)) return Pairwise<T, Quotient>::adjoint(context);
+    if (!context.adjoint_wanted(0)) return;
+    const Shape& shape = context.out[0].shape();
+    Tensor quotient = context.template make<T>(g->shape());
+    divide(context, Broadcast(shape, context.input(1).shape()), context.batch, g->data<T>(), context.out[0].count(), quotient.template data<T>());
+    if (context.input(0).count() == context.out[0].count() && !context.parameter(0))
+      context.add_adjoint(0, quotient);
+    else
+      reduce_adjoint<T>(context, 0, 0, Broadcast(context.input(0).shape(), context.input(1).shape()), quotient.template data<T>());
+  }
+
+  void curvature(Context& context) override {
+    if (context.tangent(1) || context.adjoint_wanted(1)) Pairwise<T, Quotient>::curvature(context);
+  }
+
+ private:
+  // y[s] = x[s] / divisor
+  static void divide(Context& context, const Broadcast& broadcast, int sets, const T* x, int64_t x_count, T* y) {
+    const T* divisor = context.input(1).template data<T>();
+    for (int s = 0; s < sets; ++s, y += broadcast.count())
+      broadcast.each_pair(context.linear.pool, x + s * x_count, divisor, [y](int64_t o, T a, T b) { y[o] = a / b; });
+  }
+};
+
 // x where x > 0, else slope * x
 struct Prelu {
   explicit Prelu(const NodeInfo&) {}
@@ -211,7 +245,6 @@ struct Prelu {
 };
 
 struct Power {
-  bool square = false;
   explicit Power(const NodeInfo&) {}
   template <class S>
   S operator()(const S& x, const S& y) const {
@@ -220,40 +253,65 @@ struct Power {
       const double low = static_cast<double>(std::numeric_limits<S>::min()), high = static_cast<double>(std::numeric_limits<S>::max());
       return power >= low && power < high ? static_cast<S>(power) : std::numeric_limits<S>::max();
     } else {
-      return square ? x * x : math::pow(x, y);
+      return math::pow(x, y);
     }
   }
 };
 
+// x^p with one p for all elements, a constant.
+struct FixedPower {
+  double exponent = 1;
+  explicit FixedPower(const NodeInfo&) {}
+  template <class S>
+  S operator()(const S& x) const {
+    if (exponent == 2) return x * x;
+    if (exponent == 3) return x * x * x;
+    if (exponent == 0.5) return math::sqrt(x);
+    return math::pow(x, exponent);
+  }
+};
+
+template <class T>
+class PowerOfFixed : public Elementwise<T, FixedPower> {
+ public:
+  using Elementwise<T, FixedPower>::Elementwise;
+  void set_exponent(double exponent) { this->f_.exponent = exponent; }
+};
+
 // The exponent may have a type of its own.
 template <class T>
-class Pow : public Pairwise<T, Power> {
+class Pow : public Op {
  public:
-  using Pairwise<T, Power>::Pairwise;
-  void forward(Context& context) override { Pairwise<T, Power>::forward(prepare(context)); }
-  void tangent(Context& context) override { Pairwise<T, Power>::tangent(prepare(context)); }
-  void adjoint(Context& context) override { Pairwise<T, Power>::adjoint(prepare(context)); }
-  void curvature(Context& context) override { Pairwise<T, Power>::curvature(prepare(context)); }
+  explicit Pow(const NodeInfo& info) : general_(info), fixed_(info) {}
+  void forward(Context& context) override { prepare(context).forward(context); }
+  void tangent(Context& context) override { prepare(context).tangent(context); }
+  void adjoint(Context& context) override { prepare(context).adjoint(context); }
+  void curvature(Context& context) override { prepare(context).curvature(context); }
 
  private:
-  Context& prepare(Context& context) {
+  Op& prepare(Context& context) {
     const Tensor &x = context.input(0), y = context.input(1);
-    if (y.dtype() != x.dtype()) {
-      Tensor converted(context.pool, x.dtype(), y.shape());
-      visit_number(x.dtype(), [&](auto zero) {
-        using S = decltype(zero);
-        S* to = converted.data<S>();
-        visit_number(y.dtype(), [&](auto other) {
-          const auto* from = y.data<decltype(other)>();
-          for (int64_t i = 0; i < y.count(); ++i) to[i] = static_cast<S>(from[i]);
-        });
-      });
-      context.in[1] = converted;
-    }
+    if (y.dtype() != x.dtype()) context.in[1] = converted(context, y, x.dtype());
     const bool exponent_varies = context.tangent(1) || context.adjoint_wanted(1);
-    this->f_.square = is_float(x.dtype()) && y.count() == 1 && !exponent_varies && context.input(1).template data<T>()[0] == T(2);
-    return context;
+    if (!is_float(x.dtype()) || y.count() != 1 || y.rank() > x.rank() || exponent_varies) return general_;
+    fixed_.set_exponent(context.input(1).template data<T>()[0]);
+    return fixed_;
   }
+
+  static Tensor converted(Context& context, const Tensor& from, bw_dtype dtype) {
+    Tensor to(context.pool, dtype, from.shape());
+    visit_number(dtype, [&](auto zero) {
+      using S = decltype(zero);
+      visit_number(from.dtype(), [&](auto other) {
+        const auto* source = from.data<decltype(other)>();
+        std::transform(source, source + from.count(), to.data<S>(), [](auto value) { return static_cast<S>(value); });
+      });
+    });
+    return to;
+  }
+
+  Pairwise<T, Power> general_;
+  PowerOfFixed<T> fixed_;
 };
 
 // The remainder has the divisor's sign or, with fmod, the dividend's.
@@ -313,7 +371,7 @@ std::vector<Row> arithmetic_rows() {
         {"inputs": [[3,1],[2,3,5]]},
         {"inputs": [{"dims": [3], "dtype": "int64", "values": [1,-2,3]}, {"dims": [1], "dtype": "int64", "values": [7]}]}
       ])"},
-      {"", "Div", 7, "elementwise", true, {}, make_pairwise<Quotient>, R"([
+      {"", "Div", 7, "elementwise", true, {}, make_op<Div>, R"([
         {"inputs": [[2,3,4],{"dims": [2,3,4], "low": 0.5, "high": 2}]},
         {"inputs": [[2,3,4],{"dims": [3,1], "low": -2, "high": -0.5}]},
         {"inputs": [[],{"dims": [2,3], "low": 0.5, "high": 2}]},

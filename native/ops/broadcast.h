@@ -39,11 +39,29 @@ class Broadcast {
 
   const Shape& shape() const { return shape_; }
   int64_t count() const { return count_; }
+  // Both operands go along with the output.
+  bool elementwise() const { return axes_.size() == 1 && axes_[0].a == 1 && axes_[0].b == 1; }
 
   // Calls body(output index, index in a, index in b) for all elements; ascending within a chunk.
   template <class Body>
   void each(ThreadPool& pool, const Body& body) const {
     runs(pool, per_element(body));
+  }
+
+  // Calls body(output index, element of a, element of b) for all elements, in loops that compilers can vectorize.
+  template <class S, class Body>
+  void each_pair(ThreadPool& pool, const S* a, const S* b, const Body& body) const {
+    runs(pool, [&](int64_t o, int64_t ia, int64_t ib, int64_t length, int64_t step_a, int64_t step_b) {
+      if (step_a != 0 && step_b != 0) {
+        for (int64_t j = 0; j < length; ++j) body(o + j, a[ia + j], b[ib + j]);
+      } else if (step_a != 0) {
+        const S other = b[ib];
+        for (int64_t j = 0; j < length; ++j) body(o + j, a[ia + j], other);
+      } else {
+        const S other = a[ia];
+        for (int64_t j = 0; j < length; ++j) body(o + j, other, b[ib + j * step_b]);
+      }
+    });
   }
 
   // The same in ascending order throughout, on this thread.

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/elementary.h"
+#include "core/elementary_float.h"
 
 namespace bitwright {
 
@@ -89,12 +90,12 @@ inline int64_t value(int64_t x) { return x; }
 inline int32_t value(int32_t x) { return x; }
 
 inline double exp(double x) { return elementary::exp(x); }
-inline float exp(float x) { return static_cast<float>(elementary::exp(x)); }
+inline float exp(float x) { return elementary_float::exp(x); }
 template <class J>
 J exp(const J& x) { const auto e = exp(x.v); return x.chain(e, e, e); }
 
 inline double log(double x) { return elementary::log(x); }
-inline float log(float x) { return static_cast<float>(elementary::log(x)); }
+inline float log(float x) { return elementary_float::log(x); }
 template <class J>
 J log(const J& x) { return x.chain(log(x.v), 1 / x.v, -1 / (x.v * x.v)); }
 
@@ -104,12 +105,12 @@ template <class J>
 J sqrt(const J& x) { const auto s = std::sqrt(x.v); return x.chain(s, 1 / (2 * s), -1 / (4 * s * s * s)); }
 
 inline double tanh(double x) { return elementary::tanh(x); }
-inline float tanh(float x) { return static_cast<float>(elementary::tanh(x)); }
+inline float tanh(float x) { return elementary_float::tanh(x); }
 template <class J>
 J tanh(const J& x) { const auto t = tanh(x.v); const auto d = 1 - t * t; return x.chain(t, d, -2 * t * d); }
 
 inline double erf(double x) { return elementary::erf(x); }
-inline float erf(float x) { return static_cast<float>(elementary::erf(x)); }
+inline float erf(float x) { return elementary_float::erf(x); }
 template <class J>
 J erf(const J& x) {
   using T = decltype(x.v);
@@ -118,7 +119,7 @@ J erf(const J& x) {
 }
 
 inline double sigmoid(double x) { return elementary::sigmoid(x); }
-inline float sigmoid(float x) { return static_cast<float>(elementary::sigmoid(x)); }
+inline float sigmoid(float x) { return elementary_float::sigmoid(x); }
 template <class J>
 J sigmoid(const J& x) { const auto s = sigmoid(x.v); const auto d = s * (1 - s); return x.chain(s, d, d * (1 - 2 * s)); }
 
@@ -132,6 +133,12 @@ J abs(const J& x) {
 // x^y
 inline double pow(double x, double y) { return elementary::pow(x, y); }
 inline float pow(float x, float y) { return static_cast<float>(elementary::pow(x, y)); }
+inline float pow(float x, double y) { return static_cast<float>(elementary::pow(x, y)); }
+template <class T>
+Jet1<T> pow(const Jet1<T>& x, double y) {
+  const auto slope = y == 0 ? 0 : y * elementary::pow(x.v, y - 1), bend = y == 0 || y == 1 ? 0 : y * (y - 1) * elementary::pow(x.v, y - 2);
+  return x.chain(static_cast<T>(elementary::pow(x.v, y)), static_cast<T>(slope), static_cast<T>(bend));
+}
 template <class T>
 Jet2<T> pow(const Jet2<T>& x, const Jet2<T>& y) {
   // Directly from the partial derivatives: with log x only where the exponent varies and x > 0.

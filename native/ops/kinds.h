@@ -25,8 +25,11 @@ class Elementwise : public Op {
     const T* x = context.input(0).template data<T>();
     Tensor& out = context.output_over(0, 0);
     T* y = out.template data<T>();
-    parallel_chunks(context.linear.pool, out.count(), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) y[i] = f_(x[i]);
+    // Through a block of its own: where y overwrites x, no compiler would use vectors.
+    blocks(context, out.count(), [&](int64_t at, int64_t length, T* value) {
+      const F f = f_;
+      for (int64_t i = 0; i < length; ++i) value[i] = f(x[at + i]);
+      std::memcpy(y + at, value, length * sizeof(T));
     });
   }
 
@@ -52,10 +55,14 @@ class Elementwise : public Op {
     const T* dxs = dx->template data<T>();
     T* sum = context.template adjoint<T>(0).data + context.first * count;
     blocks(context, count, [&](int64_t at, int64_t length, T* factor) {
-      for (int64_t i = 0; i < length; ++i) factor[i] = f_(Jet1<T>::variable(x[at + i])).dd * gs[at + i];
+      const F f = f_;
+      for (int64_t i = 0; i < length; ++i) factor[i] = f(Jet1<T>::variable(x[at + i])).dd * gs[at + i];
       for (int p = 0; p < context.probes; ++p) multiply_add(context.linear, factor, dxs + p * count + at, length, sum + p * count + at);
     });
   }
+
+ protected:
+  F f_;
 
  private:
   // y[r] = or += f'(x) v[r]
@@ -63,7 +70,8 @@ class Elementwise : public Op {
     const T* x = context.input(0).template data<T>();
     const int64_t count = context.input(0).count();
     blocks(context, count, [&](int64_t at, int64_t length, T* slope) {
-      for (int64_t i = 0; i < length; ++i) slope[i] = f_(Jet1<T>::variable(x[at + i])).d;
+      const F f = f_;
+      for (int64_t i = 0; i < length; ++i) slope[i] = f(Jet1<T>::variable(x[at + i])).d;
       for (int r = 0; r < sets; ++r) {
         const int64_t o = r * count + at;
         if (y.accumulate)
@@ -83,8 +91,6 @@ class Elementwise : public Op {
       for (int64_t at = begin; at < end; at += kBlock) body(at, std::min(kBlock, end - at), room);
     });
   }
-
-  F f_;
 };
 
 // F: struct with a template <class S> S operator()(const S&, const S&) const and a constructor from NodeInfo.
@@ -100,7 +106,7 @@ class Pairwise : public Op {
       const S* a = context.input(0).template data<S>();
       const S* b = context.input(1).template data<S>();
       S* y = context.output(0, DTypeOf<S>::value, broadcast.shape()).template data<S>();
-      broadcast.each(context.linear.pool, [&](int64_t o, int64_t ia, int64_t ib) { y[o] = f_(a[ia], b[ib]); });
+      broadcast.each_pair(context.linear.pool, a, b, [y, f = f_](int64_t o, S x, S z) { y[o] = f(x, z); });
     });
   }
 

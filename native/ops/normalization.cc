@@ -8,6 +8,7 @@
 // RMSNormalization leaves out the means of x and v.
 #include <cmath>
 
+#include "core/lane_sum.h"
 #include "ops/families.h"
 #include "ops/rearrangement.h"
 
@@ -37,8 +38,8 @@ class RowNormalization : public Op {
     each_row(context, rows, 1, [&](int64_t row, int64_t at, int64_t) {
       const T* from = x + at;
       double mean = 0, square = 0;
-      if (centred_) mean = sum_of(rows.size, [&](int64_t j) { return static_cast<double>(from[j]); }) / rows.size;
-      square = sum_of(rows.size, [&](int64_t j) { return (from[j] - mean) * (from[j] - mean); }) / rows.size;
+      if (centred_) mean = lane_sum(rows.size, [&](int64_t j) { return static_cast<double>(from[j]); }) / rows.size;
+      square = lane_sum(rows.size, [&](int64_t j) { return (from[j] - mean) * (from[j] - mean); }) / rows.size;
       const double r = 1 / std::sqrt(square + epsilon_);
       statistic[2 * row] = mean;
       statistic[2 * row + 1] = r;
@@ -141,19 +142,6 @@ class RowNormalization : public Op {
       if (context.wanted(o)) unsupported("has no derivative where the mean or deviation is an output");
   }
 
-  // Sums in double over kLanes lanes, so that compilers can use vectors and the order stays fixed.
-  template <class Term>
-  static double sum_of(int64_t count, const Term& term) {
-    double lanes[kLanes] = {};
-    int64_t j = 0;
-    for (; j + kLanes <= count; j += kLanes)
-      for (int64_t k = 0; k < kLanes; ++k) lanes[k] += term(j + k);
-    for (int64_t k = 0; j < count; ++j, ++k) lanes[k] += term(j);
-    for (int64_t half = kLanes / 2; half > 0; half /= 2)
-      for (int64_t k = 0; k < half; ++k) lanes[k] += lanes[k + half];
-    return lanes[0];
-  }
-
   // Calls body(row, first element of the row, set), several small rows in one go.
   template <class Body>
   static void each_row(Context& context, const Rows& rows, int64_t sets, const Body& body) {
@@ -192,8 +180,8 @@ class RowNormalization : public Op {
   template <class V>
   std::vector<double> jacobian(const Context& context, const Rows& rows, int64_t row, const std::vector<double>& xhat, const V* v) const {
     const double r = (*context.saved)[0].template data<double>()[2 * row + 1];
-    const double mean = centred_ ? sum_of(rows.size, [&](int64_t j) { return static_cast<double>(v[j]); }) / rows.size : 0;
-    const double along = sum_of(rows.size, [&](int64_t j) { return v[j] * xhat[j]; }) / rows.size;
+    const double mean = centred_ ? lane_sum(rows.size, [&](int64_t j) { return static_cast<double>(v[j]); }) / rows.size : 0;
+    const double along = lane_sum(rows.size, [&](int64_t j) { return v[j] * xhat[j]; }) / rows.size;
     std::vector<double> result(rows.size);
     for (int64_t j = 0; j < rows.size; ++j) result[j] = r * (v[j] - mean - xhat[j] * along);
     return result;
@@ -204,7 +192,7 @@ class RowNormalization : public Op {
                           T* to) const {
     const double r = (*context.saved)[0].template data<double>()[2 * row + 1];
     const std::vector<double> moved = jacobian(context, rows, row, xhat, dx), back = jacobian(context, rows, row, xhat, h.data());
-    const auto mean_of = [&](const auto& a, const auto& b) { return sum_of(rows.size, [&](int64_t j) { return static_cast<double>(a[j]) * b[j]; }) / rows.size; };
+    const auto mean_of = [&](const auto& a, const auto& b) { return lane_sum(rows.size, [&](int64_t j) { return static_cast<double>(a[j]) * b[j]; }) / rows.size; };
     const double shrink = -r * mean_of(xhat, dx), h_xhat = mean_of(h, xhat), h_moved = mean_of(h, moved);
     for (int64_t j = 0; j < rows.size; ++j) to[j] += static_cast<T>(shrink * back[j] - r * (moved[j] * h_xhat + xhat[j] * h_moved));
   }

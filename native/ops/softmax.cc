@@ -1,7 +1,9 @@
 // Softmax and LogSoftmax. Both have the Jacobian of one vector: with s = softmax(x) along the axis,
 //   Softmax     J v = s (v - <s, v>)         LogSoftmax  J v = v - <s, v>,    J^T g = g - s <1, g>
-#include <cmath>
+#include <algorithm>
+#include <type_traits>
 
+#include "core/lane_sum.h"
 #include "ops/families.h"
 #include "ops/jet.h"
 #include "ops/rearrangement.h"
@@ -27,21 +29,14 @@ class SoftmaxOp : public Op {
     const Lines lines = lines_of(context);
     const T* x = context.input(0).template data<T>();
     T* y = context.output_over(0, 0).template data<T>();
-    each_line(context, lines, 1, [&](int64_t at, int64_t) {
-      T greatest = x[at];
-      for (int64_t k = 1; k < lines.size; ++k) greatest = std::max(greatest, x[at + k * lines.inner]);
-      double sum = 0;
-      for (int64_t k = 0; k < lines.size; ++k) {
-        const int64_t i = at + k * lines.inner;
-        const T shifted = x[i] - greatest, power = math::exp(shifted);
-        y[i] = logarithm ? shifted : power;
-        sum += power;
-      }
-      const T factor = static_cast<T>(1 / sum), shift = static_cast<T>(elementary::log(sum));
-      for (int64_t k = 0; k < lines.size; ++k) {
-        const int64_t i = at + k * lines.inner;
-        y[i] = logarithm ? y[i] - shift : y[i] * factor;
-      }
+    each_line(context, lines, 1, [&](int64_t at, int64_t, auto step) {
+      std::vector<T> line(lines.size);
+      for (int64_t k = 0; k < lines.size; ++k) line[k] = x[at + k * step];
+      const T greatest = greatest_of(line);
+      for (T& value : line) value = logarithm ? value - greatest : math::exp(value - greatest);
+      const double sum = lane_sum(lines.size, [&](int64_t k) -> double { return logarithm ? math::exp(line[k]) : line[k]; });
+      const T factor = static_cast<T>(1 / sum), shift = static_cast<T>(math::log(sum));
+      for (int64_t k = 0; k < lines.size; ++k) y[at + k * step] = logarithm ? line[k] - shift : line[k] * factor;
     });
   }
 
@@ -49,14 +44,14 @@ class SoftmaxOp : public Op {
     const Tensor* dx = context.tangent(0);
     if (!dx) return;
     const Lines lines = lines_of(context);
-    const T* from = dx->data<T>();
+    const int64_t count = context.out[0].count();
+    const T *from = dx->data<T>(), *y = context.out[0].template data<T>();
     T* to = context.make_tangent(0).template data<T>();
-    const T* y = context.out[0].template data<T>();
-    each_line(context, lines, context.probes, [&](int64_t at, int64_t p) {
-      const T *v = from + p * context.out[0].count(), *s = y;
-      T* out = to + p * context.out[0].count();
-      const double mean = inner_product(lines, at, s, v);
-      for (int64_t i = at; i < at + lines.size * lines.inner; i += lines.inner) out[i] = (logarithm ? T(1) : s[i]) * static_cast<T>(v[i] - mean);
+    each_line(context, lines, context.probes, [&](int64_t at, int64_t p, auto step) {
+      const T *s = y + at, *v = from + p * count + at;
+      T* out = to + p * count + at;
+      const double mean = weighted(lines, s, v, step);
+      for (int64_t k = 0; k < lines.size; ++k) out[k * step] = (logarithm ? T(1) : s[k * step]) * static_cast<T>(v[k * step] - mean);
     });
   }
 
@@ -68,13 +63,13 @@ class SoftmaxOp : public Op {
     const Lines lines = lines_of(context);
     const int64_t count = context.out[0].count();
     const T *from = g->data<T>(), *y = context.out[0].template data<T>();
-    each_line(context, lines, context.batch, [&](int64_t at, int64_t r) {
-      const T* v = from + r * count;
-      T* out = sum.data + r * count;
-      const double total = logarithm ? line_sum(lines, at, v) : inner_product(lines, at, y, v);
-      for (int64_t i = at; i < at + lines.size * lines.inner; i += lines.inner) {
-        const T value = logarithm ? static_cast<T>(v[i] - math::exp(y[i]) * total) : y[i] * static_cast<T>(v[i] - total);
-        out[i] = sum.accumulate ? out[i] + value : value;
+    each_line(context, lines, context.batch, [&](int64_t at, int64_t r, auto step) {
+      const T *s = y + at, *v = from + r * count + at;
+      T* out = sum.data + r * count + at;
+      const double total = logarithm ? line_sum(lines, v, step) : weighted(lines, s, v, step);
+      for (int64_t k = 0; k < lines.size; ++k) {
+        const T old = sum.accumulate ? out[k * step] : T(0);
+        out[k * step] = old + (logarithm ? static_cast<T>(v[k * step] - math::exp(s[k * step]) * total) : s[k * step] * static_cast<T>(v[k * step] - total));
       }
     });
   }
@@ -87,18 +82,15 @@ class SoftmaxOp : public Op {
     const int64_t count = context.out[0].count();
     const T *gs = g->data<T>(), *dxs = dx->data<T>(), *y = context.out[0].template data<T>();
     T* sum = context.template adjoint<T>(0).data + context.first * count;
-    each_line(context, lines, context.probes, [&](int64_t at, int64_t p) {
-      const T* v = dxs + p * count;
-      T* out = sum + p * count;
-      const double mean = inner_product(lines, at, y, v);
-      const double total = logarithm ? line_sum(lines, at, gs) : inner_product(lines, at, y, gs);
-      double moved = 0;  // <ds, g>
-      if (!logarithm)
-        for (int64_t i = at; i < at + lines.size * lines.inner; i += lines.inner) moved += y[i] * (v[i] - mean) * gs[i];
-      for (int64_t i = at; i < at + lines.size * lines.inner; i += lines.inner) {
-        const double s = logarithm ? math::exp(y[i]) : y[i], ds = s * (v[i] - mean);
-        out[i] += static_cast<T>(logarithm ? -ds * total : ds * (gs[i] - total) - s * moved);
-      }
+    each_line(context, lines, context.probes, [&](int64_t at, int64_t p, auto step) {
+      const T *h = gs + at, *v = dxs + p * count + at;
+      T* out = sum + p * count + at;
+      const double mean = weighted(lines, y + at, v, step);
+      const double total = logarithm ? line_sum(lines, h, step) : weighted(lines, y + at, h, step);
+      const auto s = [&](int64_t k) -> double { return logarithm ? math::exp(y[at + k * step]) : y[at + k * step]; };
+      const auto ds = [&](int64_t k) { return s(k) * (v[k * step] - mean); };
+      const double moved = logarithm ? 0 : lane_sum(lines.size, [&](int64_t k) { return ds(k) * h[k * step]; });  // <ds, g>
+      for (int64_t k = 0; k < lines.size; ++k) out[k * step] += static_cast<T>(logarithm ? -ds(k) * total : ds(k) * (h[k * step] - total) - s(k) * moved);
     });
   }
 
@@ -111,27 +103,40 @@ class SoftmaxOp : public Op {
     return {outer, shape[axis], element_count({shape.begin() + axis + 1, shape.end()})};
   }
 
-  // s of LogSoftmax is exp(y).
-  static double inner_product(const Lines& lines, int64_t at, const T* s, const T* v) {
-    double sum = 0;
-    for (int64_t i = at; i < at + lines.size * lines.inner; i += lines.inner) sum += static_cast<double>(logarithm ? math::exp(s[i]) : s[i]) * v[i];
-    return sum;
+  static T greatest_of(const std::vector<T>& line) {
+    T lanes[kLanes];
+    std::fill(lanes, lanes + kLanes, line[0]);
+    size_t j = 0;
+    for (; j + kLanes <= line.size(); j += kLanes)
+      for (int k = 0; k < kLanes; ++k) lanes[k] = line[j + k] > lanes[k] ? line[j + k] : lanes[k];
+    for (; j < line.size(); ++j) lanes[0] = std::max(lanes[0], line[j]);
+    return *std::max_element(lanes, lanes + kLanes);
   }
 
-  static double line_sum(const Lines& lines, int64_t at, const T* v) {
-    double sum = 0;
-    for (int64_t i = at; i < at + lines.size * lines.inner; i += lines.inner) sum += v[i];
-    return sum;
+  // <s, v>, where y of LogSoftmax is log s.
+  template <class Step>
+  static double weighted(const Lines& lines, const T* y, const T* v, Step step) {
+    return lane_sum(lines.size, [&](int64_t k) { return static_cast<double>(logarithm ? math::exp(y[k * step]) : y[k * step]) * v[k * step]; });
   }
 
-  // Calls body(start of the line, set) for all lines of all sets.
+  template <class Step>
+  static double line_sum(const Lines& lines, const T* v, Step step) {
+    return lane_sum(lines.size, [&](int64_t k) { return static_cast<double>(v[k * step]); });
+  }
+
+  // Calls body(start of the line, set, step between its elements) for all lines of all sets; a step of 1 is a constant.
   template <class Body>
   static void each_line(Context& context, const Lines& lines, int64_t sets, const Body& body) {
     if (lines.size == 0) return;
     const int64_t together = std::max<int64_t>(1, kChunk / lines.size), chunks = (lines.count() + together - 1) / together;
     context.linear.pool.parallel_for(chunks * sets, [&](int64_t i) {
-      const int64_t first = i % chunks * together;
-      for (int64_t line = first; line < std::min(lines.count(), first + together); ++line) body(lines.start(line), i / chunks);
+      const int64_t first = i % chunks * together, last = std::min(lines.count(), first + together);
+      for (int64_t line = first; line < last; ++line) {
+        if (lines.inner == 1)
+          body(lines.start(line), i / chunks, std::integral_constant<int64_t, 1>());
+        else
+          body(lines.start(line), i / chunks, lines.inner);
+      }
     });
   }
 

@@ -12,7 +12,7 @@ export const signatures = {
   bw_ops: ["out u8[]", "size", "out size[]"],
   bw_targets: ["out u8[]", "size", "out size[]"],
 
-  bw_graph_create: ["u8[]", "size", "i32", "i32", "u8[]", "size", "out u32[]"],
+  bw_graph_create: ["u8[]", "size", "i32", "i32", "size", "u8[]", "size", "out u32[]"],
   bw_graph_destroy: ["u32"],
   bw_graph_cancel: ["u32"],
   bw_graph_describe: ["u32", "out u8[]", "size", "out size[]"],
@@ -90,7 +90,7 @@ export type Arguments<F extends FunctionName> = ArgumentsOf<(typeof signatures)[
 type ArgumentsOf<P extends readonly Parameter[]> = { -readonly [I in keyof P]: Argument<P[I]> };
 
 /** The version of abi.h that {@link signatures} describe. */
-export const abiVersion = 1;
+export const abiVersion = 2;
 
 /** Refuses a build of the engine that speaks another version of the boundary. */
 export function checkVersion(version: number): void {

@@ -7,6 +7,8 @@ import type { Arguments, FunctionName } from "./abi.js";
  */
 export interface Backend {
   readonly name: "native" | "wasm";
+  /** Most bytes that the tensors of one graph may hold, so that a run that is too large fails before the system's memory is used up. */
+  readonly memory: number;
   /** Calls a function of native/abi.h on the current thread. */
   call<F extends FunctionName>(name: F, ...args: Arguments<F>): void;
   /**

@@ -53,6 +53,7 @@ export class Graph {
       program.length,
       precision,
       options.threads ?? 1,
+      Math.min(options.memory ?? backend.memory, backend.memory),
       target,
       target.length,
       id,

@@ -24,6 +24,9 @@ type Engine = Record<FunctionName, (...args: number[]) => number> & {
 
 type Values = readonly (number | ArrayBufferView)[];
 
+/** Of the 4 GB, the rest being for arrays that cross the boundary and for packed operands. */
+const engineMemory = 3.5e9;
+
 /** Milliseconds of work after which pending events (timers, signals, messages) are let through. */
 const yieldAfter = 50;
 
@@ -64,6 +67,7 @@ async function instantiate(source: WasmModule | Uint8Array): Promise<Engine> {
 
 class WasmBackend implements Backend {
   readonly name = "wasm";
+  readonly memory = engineMemory;
   readonly #engine: Engine;
   /** Set when the engine trapped: its memory cannot be trusted after that. */
   #trap: unknown;
