@@ -23,6 +23,7 @@ void remember_error(bw_status status, const std::string& message, const std::str
 
 size_t to_size(bw_size count) {
   if (!(count >= 0) || count > 9007199254740992.0 || count != std::floor(count)) invalid_argument("a count must be a whole number from 0 to 2^53");
+  if (count > static_cast<double>(SIZE_MAX)) invalid_argument("a count is larger than the address space");
   return static_cast<size_t>(count);
 }
 
@@ -33,7 +34,7 @@ void give_text(const std::string& text, uint8_t* out, bw_size capacity, bw_size*
 
 }  // namespace bitwright
 
-int32_t bw_abi_version(void) { return 1; }
+int32_t bw_abi_version(void) { return 2; }
 
 int32_t bw_last_error(uint8_t* out, bw_size capacity, bw_size* length) {
   // Not guarded: a failure here must not replace the failure asked for.

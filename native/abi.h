@@ -63,10 +63,11 @@ BW_API int32_t bw_targets(uint8_t* out, bw_size capacity, bw_size* length);
 
 // ---- Graphs -------------------------------------------------------------------------------------------------------
 
-// precision: BW_FLOAT32, or BW_FLOAT64 for the reference arithmetic. target: one of bw_targets, or empty for the best.
+// precision: BW_FLOAT32, or BW_FLOAT64 for the reference arithmetic. memory: most bytes that the graph's tensors may hold; a call that needs
+// more fails with BW_OUT_OF_MEMORY. target: one of bw_targets, or empty for the best.
 // Nodes that the engine lacks do not fail here but when they are run; bw_graph_describe lists them.
-BW_API int32_t bw_graph_create(const uint8_t* program, bw_size bytes, int32_t precision, int32_t threads, const uint8_t* target,
-                               bw_size target_length, bw_graph* out_graph);
+BW_API int32_t bw_graph_create(const uint8_t* program, bw_size bytes, int32_t precision, int32_t threads, bw_size memory,
+                               const uint8_t* target, bw_size target_length, bw_graph* out_graph);
 BW_API int32_t bw_graph_destroy(bw_graph graph);
 // Makes the call that runs on this graph, from any thread, return BW_CANCELLED soon.
 BW_API int32_t bw_graph_cancel(bw_graph graph);

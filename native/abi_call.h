@@ -2,6 +2,7 @@
 #pragma once
 
 #include <new>
+#include <stdexcept>
 #include <string>
 
 #include "abi.h"
@@ -22,6 +23,9 @@ int32_t guarded_call(const Body& body) {
     return error.status();
   } catch (const std::bad_alloc&) {
     remember_error(BW_OUT_OF_MEMORY, "no memory is left", "");
+    return BW_OUT_OF_MEMORY;
+  } catch (const std::length_error&) {
+    remember_error(BW_OUT_OF_MEMORY, "a list would be longer than the address space", "");
     return BW_OUT_OF_MEMORY;
   } catch (const std::exception& error) {
     remember_error(BW_INTERNAL, error.what(), "");

@@ -82,8 +82,8 @@ int32_t bw_ops(uint8_t* out, bw_size capacity, bw_size* length) {
   });
 }
 
-int32_t bw_graph_create(const uint8_t* program, bw_size bytes, int32_t precision, int32_t threads, const uint8_t* target, bw_size target_length,
-                        bw_graph* out_graph) {
+int32_t bw_graph_create(const uint8_t* program, bw_size bytes, int32_t precision, int32_t threads, bw_size memory, const uint8_t* target,
+                        bw_size target_length, bw_graph* out_graph) {
   return guarded_call([&] {
     if (precision != BW_FLOAT32 && precision != BW_FLOAT64) invalid_argument("precision must be float32 or float64");
     if (threads < 1 || threads > 256) invalid_argument("threads must be between 1 and 256");
@@ -92,7 +92,8 @@ int32_t bw_graph_create(const uint8_t* program, bw_size bytes, int32_t precision
     const KernelTable* kernels =
         find_kernels(name.substr(0, slash).c_str(), slash == std::string::npos ? "fast" : name.substr(slash + 1).c_str());
     if (kernels == nullptr) invalid_argument("target '" + name + "' cannot run here");
-    *out_graph = registry().add(std::make_shared<Graph>(program, to_size(bytes), static_cast<bw_dtype>(precision), threads, *kernels));
+    *out_graph = registry().add(
+        std::make_shared<Graph>(program, to_size(bytes), static_cast<bw_dtype>(precision), threads, to_size(memory), *kernels));
   });
 }
 

@@ -13,8 +13,8 @@ std::string node_label(const ProgramNode& node) { return node.name.empty() ? nod
 
 }  // namespace
 
-Graph::Graph(const uint8_t* program, size_t bytes, bw_dtype real, int threads, const KernelTable& kernels)
-    : real_(real), threads_(threads), linear_{kernels, threads_} {
+Graph::Graph(const uint8_t* program, size_t bytes, bw_dtype real, int threads, size_t memory, const KernelTable& kernels)
+    : real_(real), buffers_(memory), threads_(threads), linear_{kernels, threads_} {
   Program decoded = decode_program(program, bytes, real, buffers_);
   values_.resize(decoded.values.size());
   for (size_t i = 0; i < values_.size(); ++i) {

@@ -28,7 +28,7 @@ struct SiteRequest {
 
 class Graph {
  public:
-  Graph(const uint8_t* program, size_t bytes, bw_dtype real, int threads, const KernelTable& kernels);
+  Graph(const uint8_t* program, size_t bytes, bw_dtype real, int threads, size_t memory, const KernelTable& kernels);
 
   void cancel() { cancelled_ = true; }
   std::string describe() const;

@@ -20,13 +20,17 @@ size_t size_class(size_t bytes) {
 }  // namespace
 
 int64_t element_count(const Shape& shape) {
-  int64_t count = 1;
+  constexpr int64_t kLimit = int64_t{1} << 46;
+  // The product without zeros, so that no product of some of the dimensions can overflow either.
+  int64_t product = 1;
+  bool empty = false;
   for (int64_t dim : shape) {
     if (dim < 0) invalid_model("a dimension is negative: shape " + to_string(shape));
-    if (dim != 0 && count > (int64_t{1} << 46) / dim) invalid_model("shape " + to_string(shape) + " has too many elements");
-    count *= dim;
+    empty = empty || dim == 0;
+    if (dim > 0 && product > kLimit / dim) invalid_model("shape " + to_string(shape) + " has too many elements");
+    if (dim > 0) product *= dim;
   }
-  return count;
+  return empty ? 0 : product;
 }
 
 std::string to_string(const Shape& shape) {
@@ -69,27 +73,11 @@ const char* dtype_name(bw_dtype dtype) {
   return "unknown";
 }
 
-BufferPool::~BufferPool() {
-  for (auto& [size, buffers] : free_)
-    for (std::byte* data : buffers) std::free(data);
-}
+BufferPool::~BufferPool() { free_held(); }
 
-std::shared_ptr<std::byte> BufferPool::allocate(size_t bytes) {
-  const size_t size = size_class(bytes);
-  std::byte* data = nullptr;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (limit_ != 0 && live_ + size > limit_)
-      throw EngineError(BW_OUT_OF_MEMORY, "the run needs more than the memory allowed (" + std::to_string(limit_ >> 20) + " MiB)");
-    auto& buffers = free_[size];
-    if (!buffers.empty()) {
-      data = buffers.back();
-      buffers.pop_back();
-      held_ -= size;
-    }
-    live_ += size;
-    peak_ = std::max(peak_, live_);
-  }
+std::shared_ptr<std::byte> BufferPool::allocate(uint64_t bytes) {
+  size_t size = 0;
+  std::byte* data = take(bytes, &size);
   if (data == nullptr) {
     data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, size));
     if (data == nullptr) {
@@ -99,6 +87,44 @@ std::shared_ptr<std::byte> BufferPool::allocate(size_t bytes) {
     }
   }
   return std::shared_ptr<std::byte>(data, [this, size](std::byte* p) { release(p, size); });
+}
+
+void BufferPool::expect(uint64_t bytes) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  check_room(bytes);
+}
+
+void BufferPool::check_room(uint64_t bytes) const {
+  if (bytes > limit_ - live_)
+    throw EngineError(BW_OUT_OF_MEMORY, std::to_string(bytes >> 20) + " MiB more do not fit: " + std::to_string(live_ >> 20) + " of " +
+                                            std::to_string(limit_ >> 20) + " MiB are in use");
+}
+
+// Counts a request as live. Gives a held buffer of its size, or nullptr where one has to be made.
+std::byte* BufferPool::take(uint64_t bytes, size_t* size) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  check_room(bytes);
+  *size = size_class(static_cast<size_t>(bytes));
+  check_room(*size);
+  std::byte* data = nullptr;
+  auto& buffers = free_[*size];
+  if (!buffers.empty()) {
+    data = buffers.back();
+    buffers.pop_back();
+    held_ -= *size;
+  } else if (held_ > limit_ - live_ - *size) {
+    free_held();
+  }
+  live_ += *size;
+  peak_ = std::max(peak_, live_);
+  return data;
+}
+
+void BufferPool::free_held() {
+  for (auto& [size, buffers] : free_)
+    for (std::byte* data : buffers) std::free(data);
+  free_.clear();
+  held_ = 0;
 }
 
 void BufferPool::release(std::byte* data, size_t size) {

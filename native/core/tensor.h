@@ -16,7 +16,7 @@ namespace bitwright {
 
 using Shape = std::vector<int64_t>;
 
-// Product of the dimensions; refuses negative ones and overflow.
+// Product of the dimensions; refuses negative ones and, even beside a 0, sizes that no memory holds.
 int64_t element_count(const Shape& shape);
 std::string to_string(const Shape& shape);
 
@@ -40,32 +40,36 @@ template <> struct DTypeOf<bool> { static constexpr bw_dtype value = BW_BOOL; };
 // Must outlive the buffers it made.
 class BufferPool {
  public:
-  // Fails with BW_OUT_OF_MEMORY beyond `limit` live bytes (0: no limit).
-  explicit BufferPool(size_t limit = 0) : limit_(limit) {}
+  // Never holds more than `limit` bytes.
+  explicit BufferPool(size_t limit) : limit_(limit) {}
   ~BufferPool();
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  std::shared_ptr<std::byte> allocate(size_t bytes);
-  // Largest number of bytes that were live at once.
-  size_t peak() const { return peak_; }
+  // Fails with BW_OUT_OF_MEMORY. `bytes` may exceed the address space.
+  std::shared_ptr<std::byte> allocate(uint64_t bytes);
+  // Fails as allocate would: for lists that are kept elsewhere and whose length a model decides.
+  void expect(uint64_t bytes);
 
  private:
-  void release(std::byte* data, size_t bytes);
+  std::byte* take(uint64_t bytes, size_t* size);
+  void release(std::byte* data, size_t size);
+  void check_room(uint64_t bytes) const;
+  void free_held();
 
   std::mutex mutex_;
   std::unordered_map<size_t, std::vector<std::byte*>> free_;
   size_t limit_;
   size_t live_ = 0;
   size_t held_ = 0;
-  size_t peak_ = 0;
+  size_t peak_ = 0;  // largest number of bytes that were live at once
 };
 
 class Tensor {
  public:
   Tensor() = default;
   Tensor(BufferPool& pool, bw_dtype dtype, Shape shape)
-      : dtype_(dtype), shape_(std::move(shape)), count_(element_count(shape_)), data_(pool.allocate(bytes())) {}
+      : dtype_(dtype), shape_(std::move(shape)), count_(element_count(shape_)), data_(pool.allocate(static_cast<uint64_t>(count_) * dtype_size(dtype))) {}
 
   // The same elements under another shape of equal count.
   Tensor reshaped(Shape shape) const;

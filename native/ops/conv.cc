@@ -155,7 +155,7 @@ class Convolution : public Product<T> {
     const Tensor& w = context.input(1);
     if (x.rank() != 3 && x.rank() != 4) unsupported("a convolution over " + std::to_string(x.rank() - 2) + " spatial axes is not supported");
     if (w.rank() != x.rank()) invalid_model("the weight has " + std::to_string(w.rank()) + " axes, the input " + std::to_string(x.rank()));
-    if (groups_ < 1 || w.dim(0) % groups_ != 0 || x.dim(1) != (transposed ? w.dim(0) : w.dim(1) * groups_))
+    if (groups_ < 1 || groups_ > x.dim(1) || w.dim(0) % groups_ != 0 || x.dim(1) != (transposed ? w.dim(0) : w.dim(1) * groups_))
       invalid_model("input " + to_string(x.shape()) + ", weight " + to_string(w.shape()) + " and " + std::to_string(groups_) + " groups do not fit");
     const std::vector<int64_t> spatial(x.shape().begin() + 2, x.shape().end()), kernel(w.shape().begin() + 2, w.shape().end());
     const Window window = transposed ? Window::transposed(attributes_, spatial, kernel) : Window::of(attributes_, spatial, kernel);

@@ -217,7 +217,9 @@ class MatMul : public MatrixProduct<T> {
     const Shape batch_a(a.begin(), a.end() - 2), batch_b(b.begin(), b.end() - 2);
     m.count_a = element_count(batch_a);
     m.count_b = element_count(batch_b);
-    Broadcast(batch_a, batch_b).in_order([&](int64_t, int64_t ia, int64_t ib) {
+    const Broadcast batch(batch_a, batch_b);
+    context.pool.expect(static_cast<uint64_t>(batch.count()) * 2 * sizeof(int64_t));
+    batch.in_order([&](int64_t, int64_t ia, int64_t ib) {
       m.ia.push_back(ia);
       m.ib.push_back(ib);
     });

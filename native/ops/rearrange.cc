@@ -180,6 +180,7 @@ class Pad : public Rearrangement {
         continue;
       }
       if (shape[i] == 0) invalid_model("an empty axis cannot be padded by mode " + mode_);
+      context.pool.expect(static_cast<uint64_t>(out[i]) * sizeof(int64_t));
       Axis axis{out[i], from[i], to[i], {}};
       for (int64_t j = 0; j < out[i]; ++j) axis.table.push_back(source(j - before[i], shape[i]) * from[i]);
       axes.push_back(std::move(axis));

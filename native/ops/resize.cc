@@ -19,6 +19,8 @@ struct AxisTaps {
   std::vector<double> weights;
 };
 
+constexpr int kMostTaps = 4;
+
 // How an axis is resampled, read from the attributes.
 class Resampling {
  public:
@@ -164,6 +166,7 @@ class Resize : public Op {
       if (by_scale && !(scales[i] > 0 && scales[i] < 1e6f)) invalid_model("a scale is out of range");
       const int64_t out = by_scale ? static_cast<int64_t>(std::floor(static_cast<float>(in) * scales[i])) : sizes[i];
       if (in < 1 || out < 1) invalid_model("an axis is resized from " + std::to_string(in) + " to " + std::to_string(out) + " elements");
+      context.pool.expect(static_cast<uint64_t>(element_count({out})) * kMostTaps * (sizeof(int64_t) + sizeof(double)));
       const float scale = by_scale ? scales[i] : static_cast<float>(out) / static_cast<float>(in);
       if (out != in || scale != 1) steps.push_back(resampling_.taps(axes[i], in, out, scale));
     }

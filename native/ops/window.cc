@@ -81,6 +81,8 @@ Window Window::transposed(const Attributes& attributes, const std::vector<int64_
   if (shape.size() == rank + 2) shape.erase(shape.begin(), shape.begin() + 2);
   if (extra.size() != rank || (!shape.empty() && shape.size() != rank))
     invalid_model("output_padding or output_shape do not fit " + std::to_string(rank) + " spatial axes");
+  for (int64_t size : shape)
+    if (size < 0 || size > kLimit) invalid_model("output_shape is out of range");
   const AutoPad mode = read_auto_pad(attributes);
   for (size_t i = 0; i < rank; ++i) {
     if (extra[i] < 0 || extra[i] > kLimit || spatial[i] > kLimit) invalid_model("output_padding is out of range");

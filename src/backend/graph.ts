@@ -257,10 +257,10 @@ export class Graph {
   }
 }
 
-/** The leading dimension of the first input that has one, by which the engine tells samples apart. */
+/** The leading dimension of the first input that has one other than 0, by which the engine tells samples apart. */
 function batchSize(inputs: ReadonlyMap<number, Tensor>): number {
   const inOrder = [...inputs].sort(([a], [b]) => a - b);
-  return inOrder.find(([, { dims }]) => dims.length > 0)?.[1].dims[0] ?? 1;
+  return inOrder.map(([, { dims }]) => dims[0]).find((size) => size !== undefined && size !== 0) ?? 1;
 }
 
 /** Quantizers as the engine takes them: scales, zero points, smallest and largest codes. */

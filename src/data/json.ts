@@ -3,8 +3,27 @@ import { Field } from "./field.js";
 
 /** Parses a JSON document; `name` is what messages call it. */
 export function parseJson(text: string, name: string): Field {
+  const value = parse(text, name);
+  if (isDeeper(value, maxDepth)) {
+    throw new BitwrightError("invalid-data", "the JSON document is nested too deeply", {
+      where: name,
+      expected: `at most ${maxDepth} levels`,
+    });
+  }
+  return new Field(name, "", value);
+}
+
+/** More than any document needs, and few enough for functions that call themselves. */
+const maxDepth = 64;
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1));
+}
+
+function parse(text: string, name: string): unknown {
   try {
-    return new Field(name, "", JSON.parse(text));
+    return JSON.parse(text);
   } catch (cause) {
     throw new BitwrightError("invalid-data", `not valid JSON (${(cause as Error).message})`, { where: name, cause });
   }

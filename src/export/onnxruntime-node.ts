@@ -7,6 +7,8 @@ export type OnnxRuntime = typeof import("onnxruntime-node");
  * @throws BitwrightError `runtime-missing` when it is not installed or does not load.
  */
 export async function loadOnnxRuntime(): Promise<OnnxRuntime> {
+  // Its builds from 1.30 on report to a server and leave files among the system's temporary ones, unless told not to before they load.
+  process.env.ORT_DISABLE_TELEMETRY ??= "1";
   try {
     return await import("onnxruntime-node");
   } catch (cause) {

@@ -77,7 +77,17 @@ describe("a failure in the engine", () => {
 
   test("names a program that is none", async () => {
     const garbage = new Uint8Array(64).fill(7);
-    const create = backend.callAsync("bw_graph_create", garbage, 64, 1, 1, new Uint8Array(0), 0, new Uint32Array(1));
+    const create = backend.callAsync(
+      "bw_graph_create",
+      garbage,
+      64,
+      1,
+      1,
+      1e9,
+      new Uint8Array(0),
+      0,
+      new Uint32Array(1),
+    );
     await expect(create).rejects.toMatchObject({ code: "invalid-model" });
   });
 });
