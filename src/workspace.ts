@@ -45,7 +45,8 @@ export interface Workspace extends AsyncDisposable {
 
 /**
  * Cleans a model up and loads it into the engine.
- * @throws BitwrightError `unsupported-op` naming every node that the engine lacks; `invalid-model` when nothing can be quantized.
+ * @throws BitwrightError `unsupported-op` naming every node that the engine lacks; `invalid-model` when nothing can be quantized; `invalid-data`
+ *   when a split that is needed has no samples.
  */
 export async function openWorkspace(
   backend: Backend,
@@ -53,6 +54,7 @@ export async function openWorkspace(
   dataset: Dataset,
   options: Options,
 ): Promise<Workspace> {
+  checkSplits(dataset);
   const { model, changes } = cleanModel(original);
   const target = targets[options.target];
   const layers = target.layers(model).map((layer) => withFormats(layer, options));
@@ -93,6 +95,16 @@ export async function openWorkspace(
     weight,
     [Symbol.asyncDispose]: () => engine.dispose(),
   };
+}
+
+function checkSplits({ splits }: Dataset): void {
+  for (const name of ["calibration", "search"] as const) {
+    if (splits[name].length > 0) continue;
+    throw new BitwrightError("invalid-data", `the ${name} split is empty`, {
+      where: `splits.${name}`,
+      expected: "at least one sample",
+    });
+  }
 }
 
 /** How layouts of this model round weights, and what they take off biases for it. */
