@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { type Command, Option } from "commander";
 import { bindingOf } from "../../binding.js";
 import { openDataset } from "../../data/open-node.js";
@@ -22,7 +23,7 @@ export function define(command: Command): void {
   command
     .argument("<model>", "float ONNX model")
     .requiredOption("--data <manifest>", "the data set's dataset.json")
-    .requiredOption("-o, --output <file>", "where the quantized model goes");
+    .option("-o, --output <file>", "where the quantized model goes (default: NAME.q.onnx in the working directory)");
   addLimitOptions(command).addOption(
     new Option("--method <criterion>", "how sensitivities are predicted")
       .choices(Object.keys(criteria))
@@ -34,9 +35,10 @@ export function define(command: Command): void {
     .option("--report <file>", "where the report goes (default: beside the output)")
     .option("--force", "replace a saved analysis of something else")
     .option("--verbose", "print every layer");
-  addCommonOptions(command).action((model: string, options: Options) =>
-    run(options, (session) => quantizeModel(model, options, session)),
-  );
+  addCommonOptions(command).action((model: string, given: Options) => {
+    const options = { ...given, output: given.output ?? `${basename(model, ".onnx")}.q.onnx` };
+    return run(options, (session) => quantizeModel(model, options, session));
+  });
 }
 
 async function quantizeModel(model: string, options: Options, session: Session): Promise<Result> {
