@@ -1,0 +1,114 @@
+// Holds whole networks' derivatives to PyTorch's in double precision. README.md says how to run it and what the table shows.
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { targets } from "../../dist/backend/info.js";
+import { loadBackend } from "../../dist/backend/load-node.js";
+import { compare, engineFigures } from "./figures.mjs";
+import { openJob } from "./job.mjs";
+import { pytorchFigures } from "./pytorch.mjs";
+import { summary, traceErrors } from "./traces.mjs";
+
+const { values: args, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    python: { type: "string", default: "python3" },
+    zoo: { type: "string", default: join(dirname(fileURLToPath(import.meta.url)), "../../../shared/zoo") },
+    threads: { type: "string", default: "2" },
+  },
+});
+
+const parts = {
+  resnet20: () => resnet20(false),
+  "resnet20-cleaned": () => resnet20(true),
+  resnet56: () => twoImages("resnet56_cifar10"),
+  resnet8: () => twoImages("mlperf_tiny_resnet8_cifar10"),
+  "squeezenet1.1": () => twoImages("squeezenet1.1_224"),
+  mobilenetv1: () => twoImages("mobilenetv1_0.25_224_bn"),
+  mobilenetv2: () => twoImages("mobilenetv2_1.0_224"),
+};
+/** What rounding explains of a relative difference. */
+const limits = { float32: 1e-4, float64: 1e-9, strict: 0 };
+/** What the few values that rounding puts on the other side of a ReLU's kink do not change by more than the limit. */
+const wholeFigures = new Set(["loss", "gradients", "v'Hv, all weights"]);
+
+const threads = Number(args.threads);
+const native = await loadBackend("native");
+const wasm = await loadBackend("wasm");
+const strict = (backend) => targets(backend).find((target) => target.endsWith("/strict"));
+const float32 = { native: { backend: native, options: { threads } }, wasm: { backend: wasm, options: {} } };
+
+let failures = 0;
+for (const part of positionals.length > 0 ? positionals : Object.keys(parts)) {
+  console.log(`\n${part}`);
+  await parts[part]();
+}
+console.log(failures === 0 ? "\nevery figure agrees" : `\n${failures} figures do not agree`);
+process.exitCode = failures === 0 ? 0 : 1;
+
+async function resnet20(clean) {
+  // Behind the calibration pictures, the first of the test pictures.
+  const pictures = Array.from({ length: 32 }, (_, i) => 1000 + i);
+  const open = (samples) =>
+    openJob({ model: "resnet20_cifar10_bn", clean, samples, eachLayer: true }, { zoo: args.zoo, backend: native });
+
+  const job = await open(pictures);
+  const expected = await pytorchFigures(job, args.python, { traces: true });
+  const figures = {};
+  for (const [name, { backend, options }] of Object.entries(float32)) {
+    figures[name] = await engineFigures(job, backend, options);
+    const rows = compare(figures[name], expected, job).filter(({ figure }) => wholeFigures.has(figure));
+    table(`${name} float32, 32 images`, rows, limits.float32);
+    const sameSides = await pytorchFigures(job, args.python, figures[name]);
+    table(`${name} float32, PyTorch on its sides of kinks`, compare(figures[name], sameSides, job), limits.float32);
+  }
+  await traces(job, expected.traces);
+
+  const few = await open(pictures.slice(0, 4));
+  const ofFew = await pytorchFigures(few, args.python);
+  const float64 = await engineFigures(few, native, { precision: "float64", threads });
+  table("native float64, 4 images", compare(float64, ofFew, few), limits.float64);
+  const wasm64 = await engineFigures({ ...few, eachLayer: false }, wasm, { precision: "float64" });
+  table("wasm float64, 4 images", compare(wasm64, ofFew, few), limits.float64);
+  const strictNative = await engineFigures(few, native, { target: strict(native), threads });
+  const strictWasm = await engineFigures(few, wasm, { target: strict(wasm) });
+  table("wasm strict against native strict, 4 images", compare(strictWasm, strictNative, few), limits.strict);
+}
+
+async function twoImages(model) {
+  const job = await openJob(
+    { model, clean: false, samples: [0, 500], eachLayer: false },
+    { zoo: args.zoo, backend: native },
+  );
+  for (const [name, { backend, options }] of Object.entries(float32)) {
+    const figures = await engineFigures(job, backend, options);
+    const sameSides = await pytorchFigures(job, args.python, figures);
+    table(`${name} float32, 2 images, PyTorch on its sides of kinks`, compare(figures, sameSides, job), limits.float32);
+  }
+  const float64 = await engineFigures(job, native, { precision: "float64", threads });
+  table("native float64, 2 images", compare(float64, await pytorchFigures(job, args.python), job), limits.float64);
+}
+
+/** The estimates of one long run are within three of their standard errors, and those of several short runs as far off as these say. */
+async function traces(job, exact) {
+  const long = summary(await traceErrors(job, exact, { backend: native, threads, probes: 64, seeds: 1 }));
+  const short = summary(await traceErrors(job, exact, { backend: native, threads, probes: 16, seeds: 6 }));
+  console.log("  traces, in standard errors off the exact ones");
+  line("64 probes, worst of all sites", long.largest, 3, "");
+  line("16 probes, 6 seeds, |mean|", Math.abs(short.mean), 0.5, "");
+  line("16 probes, 6 seeds, root mean square", short.rms, 1.3, "");
+}
+
+function table(title, rows, limit) {
+  console.log(`  ${title}`);
+  for (const { figure, difference, where } of rows) line(figure, difference, limit, where);
+}
+
+function line(figure, value, limit, where) {
+  const agrees = value <= limit;
+  if (!agrees) failures++;
+  const number = value >= 0.01 ? value.toFixed(2) : value.toExponential(1);
+  console.log(
+    `    ${figure.padEnd(38)}${number.padStart(8)}  limit ${`${limit}`.padEnd(6)} ${agrees ? "ok  " : "FAIL"}  ${where}`,
+  );
+}
