@@ -55,6 +55,7 @@ export async function openWorkspace(
   options: Options,
 ): Promise<Workspace> {
   checkSplits(dataset);
+  checkInputs(original, dataset);
   const { model, changes } = cleanModel(original);
   const target = targets[options.target];
   const layers = target.layers(model).map((layer) => withFormats(layer, options));
@@ -95,6 +96,17 @@ export async function openWorkspace(
     weight,
     [Symbol.asyncDispose]: () => engine.dispose(),
   };
+}
+
+function checkInputs({ graph }: OnnxModel, { inputNames }: Dataset): void {
+  const stored = new Set(graph.initializer.map(({ name }) => name));
+  const missing = graph.input.map(({ name }) => name).filter((name) => !stored.has(name) && !inputNames.includes(name));
+  if (missing.length === 0) return;
+  throw new BitwrightError("invalid-data", "the data set does not feed every input of the model", {
+    where: "inputs",
+    expected: missing.join(", "),
+    received: inputNames.join(", "),
+  });
 }
 
 function checkSplits({ splits }: Dataset): void {

@@ -41,7 +41,8 @@ export const hessianTrace: Criterion = {
           edges: activations.map((site) => ({ node: engine.node(site.node), port: site.port })),
           probes: perPass,
           perSample: true,
-          seed: seed + pass,
+          // Far from the passes of the next seed.
+          seed: seed * 4096 + pass,
           firstSample: first,
         });
         const { forms, samples: count, sites: width } = await engine.graph.hessian({ signal });
