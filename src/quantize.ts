@@ -17,7 +17,7 @@ import { type Limits, type RunOptions, resolveOptions } from "./options.js";
 import { explain, type Plan, type Verified } from "./plan.js";
 import type { Control } from "./progress.js";
 import { lower } from "./search/levels.js";
-import type { Assignment } from "./search/problem.js";
+import type { Assignment, SearchGroup } from "./search/problem.js";
 import { fewestUndone } from "./search/undo.js";
 import { type SearchOutcome, searchPlan } from "./search-plan.js";
 import { type Inspection, type Judgement, Verifier } from "./verify-node.js";
@@ -104,26 +104,31 @@ async function writeVerified(
   const float = groups.map(() => 0);
   const { lowered } = result;
   const folder = await mkdtemp(join(tmpdir(), "bitwright-"));
+  const judged = new Map<string, Judgement | Unverified>();
+  const files = new Map<string, string>();
+  const fileOf = (assignment: Assignment): string => {
+    const key = assignment.join();
+    const file = files.get(key) ?? join(folder, `${files.size}.onnx`);
+    files.set(key, file);
+    return file;
+  };
+  const judge = async (assignment: Assignment): Promise<boolean> => {
+    const file = fileOf(assignment);
+    await writeModelFile(exportModel(model, layout(assignment)), file);
+    const judgement = await ifPossible(() => verifier.judge(file, control), signal);
+    judged.set(file, judgement);
+    return "unverified" in judgement || judgement.withinBand;
+  };
   const assignmentWithout = (undone: number) => lower(float, lowered.slice(0, lowered.length - undone));
-  const candidate = (undone: number) => join(folder, `${undone}.onnx`);
-  const write = async (undone: number): Promise<void> => {
-    await writeModelFile(exportModel(model, layout(assignmentWithout(undone))), candidate(undone));
-  };
-  const judgements = new Map<number, Judgement | Unverified>();
-  const judge = async (undone: number): Promise<Judgement | Unverified> => {
-    await write(undone);
-    const judgement = await ifPossible(() => verifier.judge(candidate(undone), control), signal);
-    judgements.set(undone, judgement);
-    return judgement;
-  };
   try {
-    const undone = await fewestUndone(lowered.length, async (count) => {
-      const judgement = await judge(count);
-      return "unverified" in judgement || judgement.withinBand;
-    });
-    const judgement = judgements.get(undone) ?? (await judge(undone));
-    const assignment = assignmentWithout(undone);
-    const file = candidate(undone);
+    const undone = await fewestUndone(lowered.length, (count) => judge(assignmentWithout(count)));
+    const kept = assignmentWithout(undone);
+    // What had to go back to float may still be stored narrow, where its activations were what did the harm.
+    const stored = weightsAlone(groups, kept, lower(float, lowered));
+    const assignment = undone > 0 && (await judge(stored)) ? stored : kept;
+    const file = fileOf(assignment);
+    if (!judged.has(file)) await judge(assignment);
+    const judgement = judged.get(file)!;
     const inspection = await ifPossible(() => verifier.inspect(model, layout(assignment), file, control), signal);
     return {
       assignment,
@@ -140,6 +145,17 @@ async function writeVerified(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The groups that are float now but were not as searched, with int8 weights alone where that is offered. */
+function weightsAlone(groups: readonly SearchGroup[], now: Assignment, searched: Assignment): Assignment {
+  return now.map((choice, g) => {
+    if (choice !== 0 || searched[g] === 0) return choice;
+    const at = groups[g]!.choices.findIndex(
+      ({ choice: { weight, activation } }) => weight === "int8" && activation === "float",
+    );
+    return Math.max(0, at);
+  });
 }
 
 /** A user who stops the work, or has no onnxruntime-node, gets the file that the engine's own evaluation stands for. */
