@@ -1,8 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { measureLatency } from "../../../src/cost/latency-node.js";
 import { openSession } from "../../../src/export/session-node.js";
-import { runPaired } from "../../../src/export/verify-node.js";
-import type { Tensor } from "../../../src/tensor.js";
 import { buildModel } from "../../support/model-builder.js";
 import { float32, scalar } from "../../support/tensors.js";
 
@@ -17,33 +15,6 @@ function scaling(factor: number): Uint8Array {
 }
 
 const feeds = { x: float32([1, 2], [1, 2]) };
-const values = ({ data }: Tensor) => [...(data as Float32Array)];
-
-describe("runPaired", () => {
-  async function* batches() {
-    yield { feeds, label: 0 };
-    yield { feeds: { x: float32([2, 2], [3, 4, 5, 6]) }, label: 1 };
-  }
-
-  it("gives every model the same batches, in order", async () => {
-    const seen: [number, number[], number[]][] = [];
-    await runPaired({ double: scaling(2), triple: scaling(3) }, batches(), ({ label }, { double, triple }) => {
-      seen.push([label, values(double.y!), values(triple.y!)]);
-    });
-    expect(seen).toEqual([
-      [0, [2, 4], [3, 6]],
-      [1, [6, 8, 10, 12], [9, 12, 15, 18]],
-    ]);
-  });
-
-  it("stops when the signal fires", async () => {
-    const abort = new AbortController();
-    const onOutputs = vi.fn(() => abort.abort());
-    const run = runPaired({ model: scaling(2) }, batches(), onOutputs, { signal: abort.signal });
-    await expect(run).rejects.toThrow(expect.objectContaining({ name: "AbortError" }));
-    expect(onOutputs).toHaveBeenCalledTimes(1);
-  });
-});
 
 describe("openSession", () => {
   it("says that the runtime refuses a model", async () => {
