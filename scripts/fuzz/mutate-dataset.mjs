@@ -151,6 +151,7 @@ function* placesIn(parent, path = "") {
 /** @type {(random: Choices, document: object, folder: Folder) => string} */
 function damageFile(random, _document, folder) {
   const name = random.pick(Object.keys(folder));
+  if (name === undefined) return "no file left";
   const { bytes, what } = mutateBytes(random, folder[name] ?? new Uint8Array(0));
   folder[name] = bytes;
   return `${name}: ${what}`;
@@ -159,6 +160,7 @@ function damageFile(random, _document, folder) {
 /** @type {(random: Choices, document: object, folder: Folder) => string} */
 function exchangeFile(random, _document, folder) {
   const [name, other] = [random.pick(Object.keys(folder)), random.pick(Object.keys(folder))];
+  if (name === undefined) return "no file left";
   switch (random.below(4)) {
     case 0:
       delete folder[name];

@@ -26,7 +26,15 @@ const cases = new Cases(backend, models);
 const unhandled = [];
 process.on("unhandledRejection", (reason) => unhandled.push(reason));
 
-process.on("message", async ({ seed, index }) => process.send(await outcomeOf(seed, index)));
+process.on("message", async ({ seed, index }) => {
+  const outcome = await outcomeOf(seed, index).catch((error) => ({
+    what: "",
+    code: "broken",
+    faults: [`the fuzzer itself threw ${inspect(error)}`],
+    errors: [],
+  }));
+  process.send(outcome);
+});
 process.send({ bases: cases.bases });
 
 /** @type {(seed: number, index: number) => Promise<Outcome>} */
