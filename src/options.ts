@@ -1,8 +1,10 @@
+import type { Amount } from "./amount.js";
 import { type RangeMethodName, rangeMethods } from "./calibrate/observers.js";
 import type { Band } from "./data/band.js";
 import { BitwrightError } from "./errors.js";
 import { type TargetName, targets } from "./export/targets/index.js";
 import { type Format, formats } from "./formats.js";
+import { type Method, type MethodName, methods } from "./methods.js";
 import { type SearchName, searches } from "./search/index.js";
 import { type LossName, lossNames } from "./sensitivity/criterion.js";
 import { type CriterionName, criteria } from "./sensitivity/index.js";
@@ -11,9 +13,14 @@ import { type CriterionName, criteria } from "./sensitivity/index.js";
 export interface RunOptions {
   /** Engine that the file is for. */
   readonly target?: TargetName;
-  /** Criterion that ranks layers. */
-  readonly method?: CriterionName;
+  /** Which criterion and search belong together; either can be replaced by naming another. */
+  readonly method?: MethodName;
+  /** Predicts the harm of each site and format; the method's own by default. */
+  readonly criterion?: CriterionName;
+  /** Finds a configuration; the method's own by default. */
   readonly search?: SearchName;
+  /** What is made as small as the limits allow. */
+  readonly minimize?: Objective;
   /** Formats that layers may take besides float. */
   readonly formats?: readonly Format[];
   /** How ranges of activations are chosen. */
@@ -44,8 +51,19 @@ export interface SampleRange {
   readonly end: number;
 }
 
-/** What the result has to meet. */
-export type Limits = Band;
+/** What the result has to meet. Every limit that is given holds. */
+export interface Limits extends Band {
+  /** Most bytes of the written file, external data included; a share is of the float model's file. */
+  readonly maxSize?: Amount;
+  /** Longest median time for one sample on this machine, in milliseconds. */
+  readonly maxLatency?: Amount;
+  /** Most multiply-accumulates of one sample, those of narrow formats counted by their width. */
+  readonly maxMacs?: Amount;
+}
+
+export const objectives = ["size", "latency"] as const;
+/** What is made as small as the limits allow. */
+export type Objective = (typeof objectives)[number];
 
 export type Options = Required<Omit<RunOptions, "loss">> & Pick<RunOptions, "loss">;
 
@@ -53,7 +71,7 @@ export type Options = Required<Omit<RunOptions, "loss">> & Pick<RunOptions, "los
 export const defaults = {
   target: "ort-cpu",
   method: "direct",
-  search: "bisection",
+  minimize: "size",
   formats: ["int8", "int4"],
   calibration: "mse",
   samples: 64,
@@ -69,10 +87,14 @@ export const defaults = {
  * @throws BitwrightError `invalid-option`.
  */
 export function resolveOptions(options: RunOptions): Options {
+  const method = choice("method", options.method ?? defaults.method, keys(methods));
+  const parts: Method = methods[method];
   return Object.freeze({
+    method,
+    criterion: choice("criterion", options.criterion ?? parts.criterion, keys(criteria)),
+    search: choice("search", options.search ?? parts.search, keys(searches)),
+    minimize: choice("minimize", options.minimize ?? defaults.minimize, objectives),
     target: choice("target", options.target ?? defaults.target, keys(targets)),
-    method: choice("method", options.method ?? defaults.method, keys(criteria)),
-    search: choice("search", options.search ?? defaults.search, keys(searches)),
     formats: (options.formats ?? defaults.formats).map((format) => choice("formats", format, keys(formats))),
     calibration: choice("calibration", options.calibration ?? defaults.calibration, keys(rangeMethods)),
     ...(options.loss !== undefined && { loss: choice("loss", options.loss, lossNames) }),

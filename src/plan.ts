@@ -9,6 +9,8 @@ export interface Plan {
   readonly version: 1;
   readonly target: string;
   readonly method: string;
+  /** What the predictions below come from. */
+  readonly criterion: string;
   readonly limits: Limits;
   readonly layers: readonly PlanLayer[];
   readonly before: Figures;

@@ -61,7 +61,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   const binding = await bindingOf(original, dataset, run, options.analysis);
   await using workspace = await openWorkspace(backend, original, dataset, run);
   const analysis = await analyze(workspace, {
-    criteria: [run.method],
+    criteria: [run.criterion],
     binding,
     known: options.analysis,
     findFloatKernels: (ranges) => measuredFloatKernels(workspace, ranges, { onProgress, signal }),
@@ -69,7 +69,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
     onProgress,
     signal,
   });
-  const outcome = await searchPlan(workspace, analysis, { limits, method: run.method, onProgress, signal });
+  const outcome = await searchPlan(workspace, analysis, { limits, criterion: run.criterion, onProgress, signal });
   const written = await writeVerified(workspace, outcome, path, options);
   const plan = await planOf(workspace, outcome, written, path, options);
   await writeModelFile(written.exported, output);
@@ -188,6 +188,7 @@ async function planOf(
     version: 1,
     target: options.target,
     method: options.method,
+    criterion: options.criterion,
     limits,
     layers: layers.map(({ node, op, weight }) => {
       const at = group.get(node)!;

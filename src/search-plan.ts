@@ -26,7 +26,7 @@ export interface SearchOutcome {
 
 export interface SearchOptions extends Control {
   readonly limits: Limits;
-  readonly method: CriterionName;
+  readonly criterion: CriterionName;
 }
 
 /** Searches the smallest configuration inside the limits, guided by a saved analysis, with the engine as judge on the search split. */
@@ -36,8 +36,8 @@ export async function searchPlan(
   options: SearchOptions,
 ): Promise<SearchOutcome> {
   const { dataset, engine, simulator, target, model, layers, options: run } = workspace;
-  const { limits, method, onProgress, signal } = options;
-  const scores = analysis.criteria[method]!;
+  const { limits, criterion, onProgress, signal } = options;
+  const scores = analysis.criteria[criterion]!;
   const ranges = rangesOf(analysis);
   const rounding = layoutOptions(workspace, analysis.biasShifts);
   const groups = searchGroups(

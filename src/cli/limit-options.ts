@@ -1,34 +1,49 @@
 import { type Command, Option } from "commander";
+import { type Amount, countUnits, parseAmount, sizeUnits, timeUnits, type Units } from "../amount.js";
 import { parseKeep, parseMaxKl } from "../data/band.js";
 import { BitwrightError } from "../errors.js";
-import { defaults, type Limits } from "../options.js";
-import { type SearchName, searches } from "../search/index.js";
+import { defaults, type Limits, type Objective, objectives } from "../options.js";
 
-/** What the result has to keep, and how it is searched. */
-export interface LimitOptions {
-  readonly keep?: number;
-  readonly maxKl?: number;
-  readonly search: SearchName;
+/** What the result has to meet, and what is made small. */
+export interface LimitOptions extends Limits {
+  readonly minimize: Objective;
 }
 
 export function addLimitOptions(command: Command): Command {
+  const amount = (units: Units, name: string) => (text: string) => parseAmount(text, units, name);
   return command
     .option("--keep <share>", "share of the float model's figure that must remain, such as 99.9%", parseKeep)
     .option("--max-kl <nats>", "largest mean KL divergence from the float model", parseMaxKl)
+    .option("--max-size <amount>", "largest file: 4MB, 30% or -70%", amount(sizeUnits, "max-size"))
+    .option("--max-latency <amount>", "longest time for one sample: 3ms, 75% or -25%", amount(timeUnits, "max-latency"))
+    .option(
+      "--max-macs <amount>",
+      "most multiply-accumulates, by width: 50M, 30% or -70%",
+      amount(countUnits, "max-macs"),
+    )
     .addOption(
-      new Option("--search <name>", "how configurations are searched")
-        .choices(Object.keys(searches))
-        .default(defaults.search),
+      new Option("--minimize <what>", "what is made as small as the limits allow")
+        .choices(objectives)
+        .default(defaults.minimize),
     );
 }
 
 /** @throws BitwrightError `invalid-option` without any limit. */
-export function limitsOf({ keep, maxKl }: LimitOptions): Limits {
-  if (keep === undefined && maxKl === undefined) {
-    throw new BitwrightError("invalid-option", "a limit is missing", {
-      expected: "--keep, --max-kl or both",
-      remedy: "Say what the model has to keep, for example --keep 99%",
-    });
-  }
-  return { ...(keep !== undefined && { keep }), ...(maxKl !== undefined && { maxKl }) };
+export function limitsOf({ keep, maxKl, maxSize, maxLatency, maxMacs }: LimitOptions): Limits {
+  const limits = {
+    ...given("keep", keep),
+    ...given("maxKl", maxKl),
+    ...given("maxSize", maxSize),
+    ...given("maxLatency", maxLatency),
+    ...given("maxMacs", maxMacs),
+  };
+  if (Object.keys(limits).length > 0) return limits;
+  throw new BitwrightError("invalid-option", "a limit is missing", {
+    expected: "--keep, --max-kl, --max-size, --max-latency, --max-macs, or several of them",
+    remedy: "Say what the model has to keep, for example --keep 99%",
+  });
+}
+
+function given<Name extends string, Value extends number | Amount>(name: Name, value: Value | undefined) {
+  return (value === undefined ? {} : { [name]: value }) as { readonly [key in Name]?: Value };
 }

@@ -62,7 +62,7 @@ function sensitivity(report: Report): string {
     textElement(
       "p",
       { class: "soft" },
-      `Rise of the mean loss that ${report.plan.method} predicts when one tensor takes one format, layer by layer. Full colour: taken; pale: not taken. The strips show what each layer was given.`,
+      `Rise of the mean loss that ${report.plan.criterion} predicts when one tensor takes one format, layer by layer. Full colour: taken; pale: not taken. The strips show what each layer was given.`,
     ),
     element("div", { class: "wide" }, chart),
     element("div", { class: "legend" }, ...used.map((format) => key(format, format))),

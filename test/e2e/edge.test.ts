@@ -34,7 +34,7 @@ it("quantizes a model from bytes to bytes", async () => {
   await using workspace = await openWorkspace(backend, model, dataset, options);
   const binding = await bindingOf(model, dataset, options);
   const analysis = await analyze(workspace, { criteria: ["direct"], binding });
-  const { result, layout } = await searchPlan(workspace, analysis, { limits: { maxKl: 0.01 }, method: "direct" });
+  const { result, layout } = await searchPlan(workspace, analysis, { limits: { maxKl: 0.01 }, criterion: "direct" });
   const quantized = writeModel(exportModel(workspace.model, layout(result.assignment)));
 
   expect(result.verdict).toMatchObject({ feasible: true });

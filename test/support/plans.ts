@@ -17,6 +17,7 @@ export function samplePlan(count: number): Plan {
     version: 1,
     target: "ort-cpu",
     method: "direct",
+    criterion: "direct",
     limits: { keep: 0.99, maxKl: 0.02 },
     layers: Array.from({ length: count }, (_, i) => ({
       node: nodeName(i),

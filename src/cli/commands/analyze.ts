@@ -4,6 +4,7 @@ import { analyze } from "../../analyze.js";
 import { bindingOf } from "../../binding.js";
 import { measuredFloatKernels } from "../../cost/float-kernels-node.js";
 import { openDataset } from "../../data/open-node.js";
+import { methods } from "../../methods.js";
 import { readModelFile } from "../../onnx/model-node.js";
 import { defaults, resolveOptions } from "../../options.js";
 import { textAnalysis } from "../../report/text-analysis.js";
@@ -30,7 +31,9 @@ export function define(command: Command): void {
     .argument("<model>", "float ONNX model")
     .requiredOption("--data <manifest>", "the data set's dataset.json")
     .requiredOption("-o, --output <file>", "where the analysis is saved as it goes, and resumed from")
-    .option("--criteria <list>", `what to measure: ${names.join(", ")}`, listOf(names), [defaults.method])
+    .option("--criteria <list>", `what to measure: ${names.join(", ")}`, listOf(names), [
+      methods[defaults.method].criterion,
+    ])
     .addOption(new Option("--interactions <source>", "terms between two sites").choices(["none"]).default("none"));
   addAnalysisOptions(command).option("--force", "replace a saved analysis of something else");
   addCommonOptions(command).action((model: string, options: Options) =>

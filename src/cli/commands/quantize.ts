@@ -1,20 +1,19 @@
 import { basename } from "node:path";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { bindingOf } from "../../binding.js";
 import { openDataset } from "../../data/open-node.js";
 import { readModelFile } from "../../onnx/model-node.js";
 import { defaults, resolveOptions } from "../../options.js";
-import { type CriterionName, criteria } from "../../sensitivity/index.js";
 import { addCommonOptions } from "../common-options.js";
 import { addLimitOptions, type LimitOptions, limitsOf } from "../limit-options.js";
+import { addMethodOptions, type MethodOptions, methodParts } from "../method-options.js";
 import { type AnalysisOptions, addAnalysisOptions, runOptions } from "../run-options.js";
 import { resumableAnalysis } from "../saved-analysis.js";
 import { type Result, run, type Session } from "../session.js";
 import { besides, type OutputOptions, writeQuantized } from "../write-quantized.js";
 
-interface Options extends AnalysisOptions, LimitOptions, OutputOptions {
+interface Options extends AnalysisOptions, LimitOptions, MethodOptions, OutputOptions {
   readonly data: string;
-  readonly method: CriterionName;
   readonly analysis?: string;
   readonly force?: boolean;
 }
@@ -24,11 +23,7 @@ export function define(command: Command): void {
     .argument("<model>", "float ONNX model")
     .requiredOption("--data <manifest>", "the data set's dataset.json")
     .option("-o, --output <file>", "where the quantized model goes (default: NAME.q.onnx in the working directory)");
-  addLimitOptions(command).addOption(
-    new Option("--method <criterion>", "how sensitivities are predicted")
-      .choices(Object.keys(criteria))
-      .default(defaults.method),
-  );
+  addMethodOptions(addLimitOptions(command), defaults.method);
   addAnalysisOptions(command)
     .option("--analysis <file>", "where the analysis is saved and resumed from (default: beside the output)")
     .option("--plan <file>", "where the plan goes (default: beside the output)")
@@ -43,7 +38,7 @@ export function define(command: Command): void {
 
 async function quantizeModel(model: string, options: Options, session: Session): Promise<Result> {
   const limits = limitsOf(options);
-  const given = { ...runOptions(options), method: options.method, search: options.search };
+  const given = { ...runOptions(options), ...methodParts(options), minimize: options.minimize };
   const dataset = await openDataset(options.data);
   const saveAnalysis = options.analysis ?? besides(options.output, "analysis.json");
   // A file that this command named itself is one of its outputs; one that the user named may be hours of work.

@@ -1,19 +1,19 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import type { Analysis } from "../../analysis.js";
 import { readAnalysis } from "../../analysis-node.js";
 import { openDataset } from "../../data/open-node.js";
 import { BitwrightError } from "../../errors.js";
-import type { RunOptions } from "../../options.js";
-import { type CriterionName, criteria } from "../../sensitivity/index.js";
+import { type MethodName, methods } from "../../methods.js";
+import { type Options as ResolvedOptions, type RunOptions, resolveOptions } from "../../options.js";
 import { addCommonOptions, type CommonOptions } from "../common-options.js";
 import { addLimitOptions, type LimitOptions, limitsOf } from "../limit-options.js";
+import { addMethodOptions, type MethodOptions, methodParts } from "../method-options.js";
 import { type Result, run, type Session } from "../session.js";
 import { type OutputOptions, writeQuantized } from "../write-quantized.js";
 
-interface Options extends CommonOptions, LimitOptions, OutputOptions {
+interface Options extends CommonOptions, LimitOptions, MethodOptions, OutputOptions {
   readonly data: string;
   readonly analysis: string;
-  readonly method?: CriterionName;
 }
 
 export function define(command: Command): void {
@@ -25,12 +25,7 @@ export function define(command: Command): void {
       "what `analyze` saved; formats, samples and the like are those it was made with",
     )
     .requiredOption("-o, --output <file>", "where the quantized model goes");
-  addLimitOptions(command)
-    .addOption(
-      new Option("--method <criterion>", "which of the analysis's criteria to use (default: its first)").choices(
-        Object.keys(criteria),
-      ),
-    )
+  addMethodOptions(addLimitOptions(command), "the first that the analysis has all of")
     .option("--plan <file>", "where the plan goes (default: beside the output)")
     .option("--report <file>", "where the report goes (default: beside the output)")
     .option("--verbose", "print every layer");
@@ -42,14 +37,16 @@ export function define(command: Command): void {
 async function searchModel(model: string, options: Options, session: Session): Promise<Result> {
   const limits = limitsOf(options);
   const known = await readAnalysis(options.analysis);
-  const { seed, threads, search } = options;
+  const { seed, threads, minimize } = options;
   const given: RunOptions = {
     ...optionsOf(known),
     ...(seed !== undefined && { seed }),
     ...(threads !== undefined && { threads }),
-    search,
-    method: criterionOf(known, options),
+    minimize,
+    ...methodParts(options),
+    method: options.method ?? methodOf(known),
   };
+  checkCriterion(known, resolveOptions(given), options);
   const dataset = await openDataset(options.data);
   return writeQuantized(session, { model, dataset, limits, run: given, known }, options);
 }
@@ -59,14 +56,19 @@ function optionsOf({ binding }: Analysis): RunOptions {
   return Object.fromEntries(Object.entries(binding.options).filter(([, value]) => value !== null)) as RunOptions;
 }
 
-function criterionOf({ criteria: known }: Analysis, { method, analysis }: Options): CriterionName {
-  const names = Object.keys(known) as CriterionName[];
-  const name = method ?? names[0];
-  if (name !== undefined && names.includes(name)) return name;
+/** The first method that an analysis has all parts of; with a criterion of the user's choice any would do. */
+function methodOf({ criteria }: Analysis): MethodName {
+  const names = Object.keys(methods) as MethodName[];
+  return names.find((name) => criteria[methods[name].criterion] !== undefined) ?? names[0]!;
+}
+
+/** @throws BitwrightError `invalid-option` when the analysis does not have what the search goes by. */
+function checkCriterion({ criteria }: Analysis, { criterion }: ResolvedOptions, { analysis }: Options): void {
+  if (criteria[criterion] !== undefined) return;
   throw new BitwrightError("invalid-option", "the analysis does not have this criterion", {
     where: analysis,
-    expected: names.join(", ") || "an analysis that has ended",
-    received: name ?? "an analysis without any criterion",
+    expected: Object.keys(criteria).join(", ") || "an analysis that has ended",
+    received: criterion,
     remedy: "Let analyze go on with --criteria.",
   });
 }

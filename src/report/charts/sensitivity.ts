@@ -13,7 +13,7 @@ const stripHeight = 16;
  * them what each layer was given. Bars of formats that the layer did not get are pale.
  */
 export function sensitivityChart({ layers, plan, sensitivities }: Report): string {
-  const panels = sensitivities.filter(({ criterion }) => criterion === plan.method);
+  const panels = sensitivities.filter(({ criterion }) => criterion === plan.criterion);
   if (panels.length === 0 || layers.length === 0) return "";
   const width = Math.max(920, margin.left + margin.right + 6 * layers.length);
   const x = linearScale([0, layers.length], [margin.left, width - margin.right], 12);
