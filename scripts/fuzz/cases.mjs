@@ -18,6 +18,7 @@ import { opModels } from "./op-models.mjs";
  * @typedef {object} Case
  * @property {"model" | "data set"} kind
  * @property {string} what the base and what was done to it
+ * @property {boolean} damaged
  * @property {Choices} random for choices of the run
  * @property {Record<string, Uint8Array | null>} files model.onnx, and dataset.json with its files for data sets; null is a folder
  */
@@ -63,25 +64,27 @@ export class Cases {
   #undamaged(base, random) {
     if (base < this.#models.length) {
       const [name, model] = this.#models[base];
-      return { kind: "model", what: name, random, files: { "model.onnx": model } };
+      return { kind: "model", what: name, damaged: false, random, files: { "model.onnx": model } };
     }
     const { name, model, manifest, files } = this.#datasets[base - this.#models.length];
     const document = new TextEncoder().encode(JSON.stringify(manifest));
-    return { kind: "data set", what: name, random, files: { ...files, "dataset.json": document, "model.onnx": model } };
+    const all = { ...files, "dataset.json": document, "model.onnx": model };
+    return { kind: "data set", what: name, damaged: false, random, files: all };
   }
 
   /** @type {(random: Choices) => Case} */
   #modelCase(random) {
     const [name, model] = random.pick(random.chance(0.5) ? this.#models : this.#opModels);
     const { bytes, what } = random.chance(0.25) ? mutateBytes(random, model) : mutateModel(random, model);
-    return { kind: "model", what: `${name}: ${what}`, random, files: { "model.onnx": bytes } };
+    return { kind: "model", what: `${name}: ${what}`, damaged: true, random, files: { "model.onnx": bytes } };
   }
 
   /** @type {(random: Choices) => Case} */
   #datasetCase(random) {
     const base = random.pick(this.#datasets);
     const { files, what } = mutateDataset(random, base);
-    return { kind: "data set", what: `${base.name}: ${what}`, random, files: { ...files, "model.onnx": base.model } };
+    const all = { ...files, "model.onnx": base.model };
+    return { kind: "data set", what: `${base.name}: ${what}`, damaged: true, random, files: all };
   }
 }
 

@@ -28,7 +28,7 @@ export const outputName = "model.q.onnx";
  * @param {string} folder holds the case's files
  * @returns {Promise<unknown[]>} what the stages threw; empty when all of it worked
  */
-export async function runCase(backend, { kind, random }, folder) {
+export async function runCase(backend, { kind, random, damaged }, folder) {
   const path = join(folder, "model.onnx");
   const manifest = join(folder, "dataset.json");
   const output = join(folder, outputName);
@@ -36,8 +36,9 @@ export async function runCase(backend, { kind, random }, folder) {
     kind === "model"
       ? [
           async () => inspect(backend, await readModelFile(path), { target: "ort-cpu", bytes: statSync(path).size }),
-          async () => differentiate(backend, cleanModel(await readModelFile(path)).model, random),
-          async () => quantizeCase(backend, path, await anyDataset(await readModelFile(path), random), output, random),
+          async () => differentiate(backend, cleanModel(await readModelFile(path)).model, random, damaged),
+          async () =>
+            quantizeCase(backend, path, await anyDataset(await readModelFile(path), random, damaged), output, random),
         ]
       : [
           async () => readEverything(await openDataset(manifest)),
@@ -54,12 +55,15 @@ export async function runCase(backend, { kind, random }, folder) {
   return errors;
 }
 
-/** Forward, gradient and Hessian probes. @type {(backend: Backend, model: OnnxModel, random: Choices) => Promise<void>} */
-async function differentiate(backend, model, random) {
+/**
+ * Forward, gradient and Hessian probes.
+ * @type {(backend: Backend, model: OnnxModel, random: Choices, hostile: boolean) => Promise<void>}
+ */
+async function differentiate(backend, model, random, hostile) {
   const options = { threads: 2, precision: random.chance(0.1) ? "float64" : "float32" };
   const engine = await EngineModel.create(backend, model, options);
   try {
-    const feeds = randomFeeds(model, random, 2);
+    const feeds = randomFeeds(model, random, 2, hostile);
     await engine.run(feeds);
     await engine.readOutputs();
     await engine.run(feeds, { keep: true });
@@ -100,9 +104,9 @@ function lossOn(value, { dims, data }, random) {
 }
 
 /** Data that fits what the model says of its inputs. */
-function anyDataset(model, random) {
+function anyDataset(model, random, hostile) {
   const splits = { calibration: [0, 4], search: [4, 8], verify: [8, 12] };
-  return datasetFrom(randomFeeds(model, random, 12), { splits });
+  return datasetFrom(randomFeeds(model, random, 12, hostile), { splits });
 }
 
 /** @type {(backend: Backend, model: string, data: unknown, output: string, random: Choices) => Promise<void>} */

@@ -51,7 +51,7 @@ async function outcomeOf(seed, index) {
   const errors = await runCase(backend, testCase, data);
   await new Promise((resolve) => setTimeout(resolve));
   const faults = [
-    ...(index < 0 ? errors.map((error) => `an undamaged base gave ${inspect(error)}`) : []),
+    ...(!testCase.damaged ? errors.map((error) => `an undamaged base gave ${inspect(error)}`) : []),
     ...errors.filter(isDefect).map((error) => `threw ${inspect(error)}`),
     ...unhandled.splice(0).map((reason) => `left a rejection unhandled: ${inspect(reason)}`),
     ...leftovers(testCase, data, temporary, errors.length === 0).map((name) => `left the file ${name}`),
