@@ -26,7 +26,7 @@ export const outputName = "model.q.onnx";
  * @param {Backend} backend
  * @param {Case} testCase
  * @param {string} folder holds the case's files
- * @returns {Promise<unknown[]>} what the stages threw; empty when all of it worked
+ * @returns {Promise<{ errors: unknown[], quantized: boolean }>} what the stages threw, and whether the last one, which writes, did not
  */
 export async function runCase(backend, { kind, random, damaged }, folder) {
   const path = join(folder, "model.onnx");
@@ -45,14 +45,16 @@ export async function runCase(backend, { kind, random, damaged }, folder) {
           async () => quantizeCase(backend, path, await openDataset(manifest), output, random),
         ];
   const errors = [];
+  let quantized = false;
   for (const stage of stages) {
     try {
       await stage();
+      quantized = stage === stages.at(-1);
     } catch (error) {
       errors.push(error);
     }
   }
-  return errors;
+  return { errors, quantized };
 }
 
 /**

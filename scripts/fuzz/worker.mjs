@@ -48,13 +48,13 @@ async function outcomeOf(seed, index) {
   mkdirSync(temporary);
   mkdirSync(data);
   writeCase(testCase, data);
-  const errors = await runCase(backend, testCase, data);
+  const { errors, quantized } = await runCase(backend, testCase, data);
   await new Promise((resolve) => setTimeout(resolve));
   const faults = [
     ...(!testCase.damaged ? errors.map((error) => `an undamaged base gave ${inspect(error)}`) : []),
     ...errors.filter(isDefect).map((error) => `threw ${inspect(error)}`),
     ...unhandled.splice(0).map((reason) => `left a rejection unhandled: ${inspect(reason)}`),
-    ...leftovers(testCase, data, temporary, errors.length === 0).map((name) => `left the file ${name}`),
+    ...leftovers(testCase, data, temporary, quantized).map((name) => `left the file ${name}`),
   ];
   const bytes = process.resourceUsage().maxRSS * 1024;
   if (bytes > mostBytes) faults.push(`took ${Math.round(bytes / 1e6)} MB`);
@@ -73,9 +73,9 @@ function isDefect(error) {
   return !(error instanceof BitwrightError) || error.code === "engine-failure";
 }
 
-/** @type {(testCase: import("./cases.mjs").Case, data: string, temporary: string, succeeded: boolean) => string[]} */
-function leftovers({ files }, data, temporary, succeeded) {
+/** @type {(testCase: import("./cases.mjs").Case, data: string, temporary: string, quantized: boolean) => string[]} */
+function leftovers({ files }, data, temporary, quantized) {
   const expected = new Set(Object.keys(files));
-  if (succeeded) expected.add(outputName);
+  if (quantized) expected.add(outputName);
   return [...readdirSync(data).filter((name) => !expected.has(name)), ...readdirSync(temporary)];
 }
