@@ -6,6 +6,8 @@ import type { LayoutParts } from "../evaluate/simulator.js";
 import type { Format } from "../formats.js";
 import type { Control } from "../progress.js";
 import type { Quantizer } from "../quantizer.js";
+import type { TensorOf } from "../tensor.js";
+import type { InteractionSource, Interactions } from "./interactions.js";
 
 /** A tensor whose format is chosen: a weight, or the activation that a layer multiplies. */
 export interface Site {
@@ -51,12 +53,34 @@ export interface SensitivityContext extends Control {
   readonly sites: readonly Site[];
   /** Values of a weight site's tensor. */
   readonly weight: (site: Site) => { readonly data: Float32Array; readonly dims: readonly number[] };
+  /** A float tensor that the model stores. */
+  readonly constant: (initializer: string) => TensorOf<"float32">;
+  /** Second-order terms between the sites' choices; computed when first asked for, once for all criteria. */
+  readonly interactions: (source: InteractionSource) => Promise<Interactions>;
+  /** Scores of sites that an earlier, interrupted run of this criterion has finished. */
+  readonly known: SiteScores;
+  /** Takes the scores of all sites finished so far, for a later run to go on from. */
+  readonly onScores: (scores: SiteScores) => Promise<void>;
   readonly loss: LossName;
   readonly divergence: Divergence;
   /** Most Hessian probes a sample; a criterion stops earlier when its estimates are good. */
   readonly probes: number;
+  /** Default "network". */
+  readonly probing?: Probing;
+  /** Default "per-sample". */
+  readonly weightProbes?: WeightProbes;
   readonly seed: number;
 }
+
+/** Whether Hessian probes move all sites in one pass, or one site at a time: less variance for more passes. */
+export type Probing = (typeof probings)[number];
+
+export const probings = ["network", "site"] as const;
+
+/** Whether a weight's Hessian probes are fresh for every sample, or the same for all. */
+export type WeightProbes = (typeof weightProbes)[number];
+
+export const weightProbes = ["per-sample", "shared"] as const;
 
 /** Loss whose rise is predicted; `kl` and `mse` compare with the float model's own outputs. */
 export type LossName = (typeof lossNames)[number];
