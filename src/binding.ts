@@ -22,11 +22,24 @@ export async function bindingOf(
   known?: Analysis,
 ): Promise<Binding> {
   // Only what the numbers depend on: a search or another thread count may use the same analysis.
-  const { target, formats, calibration, loss, samples, probes, batchSize, seed, arithmetic } = options;
+  const { target, formats, calibration, loss, samples, probes, probing, weightProbes, batchSize, seed, arithmetic } =
+    options;
   const binding: Binding = {
     model: await modelHash(model),
     data: await dataset.hash(),
-    options: { target, formats, calibration, loss: loss ?? null, samples, probes, batchSize, seed, arithmetic },
+    options: {
+      target,
+      formats,
+      calibration,
+      loss: loss ?? null,
+      samples,
+      probes,
+      probing,
+      weightProbes,
+      batchSize,
+      seed,
+      arithmetic,
+    },
   };
   if (known !== undefined) checkBinding(known, binding);
   return binding;

@@ -6,7 +6,14 @@ import { type TargetName, targets } from "./export/targets/index.js";
 import { type Format, formats } from "./formats.js";
 import { type Method, type MethodName, methods } from "./methods.js";
 import { type SearchName, searches } from "./search/index.js";
-import { type LossName, lossNames } from "./sensitivity/criterion.js";
+import {
+  type LossName,
+  lossNames,
+  type Probing,
+  probings,
+  type WeightProbes,
+  weightProbes,
+} from "./sensitivity/criterion.js";
 import { type CriterionName, criteria } from "./sensitivity/index.js";
 
 /** Choices of a run that its results depend on; {@link defaults} stand for what is not given. */
@@ -31,6 +38,10 @@ export interface RunOptions {
   readonly samples?: number | SampleRange;
   /** Most Hessian probes a sample. */
   readonly probes?: number;
+  /** Whether Hessian probes move all sites in one pass, or one site at a time: less variance for more passes. */
+  readonly probing?: Probing;
+  /** Whether Hessian probes of a weight are fresh for every sample, or the same for all. */
+  readonly weightProbes?: WeightProbes;
   /** Samples that run at once. */
   readonly batchSize?: number;
   /** Seed of everything random. */
@@ -76,6 +87,8 @@ export const defaults = {
   calibration: "mse",
   samples: 64,
   probes: 16,
+  probing: "network",
+  weightProbes: "per-sample",
   batchSize: 8,
   seed: 0,
   arithmetic: "fast",
@@ -100,6 +113,8 @@ export function resolveOptions(options: RunOptions): Options {
     ...(options.loss !== undefined && { loss: choice("loss", options.loss, lossNames) }),
     samples: sampleChoice(options.samples ?? defaults.samples),
     probes: whole("probes", options.probes ?? defaults.probes, 1),
+    probing: choice("probing", options.probing ?? defaults.probing, probings),
+    weightProbes: choice("weightProbes", options.weightProbes ?? defaults.weightProbes, weightProbes),
     batchSize: whole("batchSize", options.batchSize ?? defaults.batchSize, 1),
     arithmetic: choice("arithmetic", options.arithmetic ?? defaults.arithmetic, arithmetics),
     seed: whole("seed", options.seed ?? defaults.seed, 0),

@@ -3,7 +3,14 @@ import { type RangeMethodName, rangeMethods } from "../calibrate/observers.js";
 import { type TargetName, targets } from "../export/targets/index.js";
 import { type Format, formats } from "../formats.js";
 import { type Arithmetic, arithmetics, defaults, type RunOptions, type SampleRange } from "../options.js";
-import { type LossName, lossNames } from "../sensitivity/criterion.js";
+import {
+  type LossName,
+  lossNames,
+  type Probing,
+  probings,
+  type WeightProbes,
+  weightProbes,
+} from "../sensitivity/criterion.js";
 import { listOf, samples, wholeNumber } from "./arguments.js";
 import type { CommonOptions } from "./common-options.js";
 
@@ -15,6 +22,8 @@ export interface AnalysisOptions extends CommonOptions {
   readonly loss?: LossName;
   readonly samples: number | SampleRange;
   readonly probes: number;
+  readonly probing: Probing;
+  readonly weightProbes: WeightProbes;
   readonly batch: number;
   readonly arithmetic: Arithmetic;
 }
@@ -43,6 +52,18 @@ export function addAnalysisOptions(command: Command): Command {
       defaults.samples,
     )
     .option("--probes <n>", "most Hessian probes a sample", wholeNumber, defaults.probes)
+    .addOption(
+      choice("--probing <kind>", "Hessian probes of all sites at once, or of one site at a time", probings).default(
+        defaults.probing,
+      ),
+    )
+    .addOption(
+      choice(
+        "--weight-probes <kind>",
+        "fresh Hessian probes of weights for every sample, or the same",
+        weightProbes,
+      ).default(defaults.weightProbes),
+    )
     .option("--batch <n>", "samples that run at once", wholeNumber, defaults.batchSize)
     .addOption(
       choice("--arithmetic <kind>", "strict has the same bits on every machine", arithmetics).default(
@@ -53,9 +74,22 @@ export function addAnalysisOptions(command: Command): Command {
 
 /** The options of a run as given; what is missing gets its default where they are checked. */
 export function runOptions(given: AnalysisOptions): RunOptions {
-  const { batch: batchSize, target, formats, calibration, loss, samples, probes, arithmetic, seed, threads } = given;
+  const {
+    batch: batchSize,
+    target,
+    formats,
+    calibration,
+    loss,
+    samples,
+    probes,
+    probing,
+    weightProbes,
+    arithmetic,
+    seed,
+    threads,
+  } = given;
   return {
-    ...{ target, formats, calibration, samples, probes, batchSize, arithmetic },
+    ...{ target, formats, calibration, samples, probes, probing, weightProbes, batchSize, arithmetic },
     ...(loss !== undefined && { loss }),
     ...(seed !== undefined && { seed }),
     ...(threads !== undefined && { threads }),
