@@ -20,6 +20,10 @@ export const commands = {
     summary: "write the smallest model inside the limits, guided by a saved analysis",
     load: () => import("./commands/search.js"),
   },
+  judge: {
+    summary: "hold the criteria of a saved analysis against measurements, with plots",
+    load: () => import("./commands/judge.js"),
+  },
   quantize: {
     summary: "analyze, search, write and verify in one go",
     load: () => import("./commands/quantize.js"),

@@ -3,6 +3,8 @@ import type { Analysis, Binding } from "../analysis.js";
 import { readAnalysis } from "../analysis-node.js";
 import { checkBinding } from "../binding.js";
 import { BitwrightError } from "../errors.js";
+import type { RunOptions } from "../options.js";
+import type { CommonOptions } from "./common-options.js";
 
 /**
  * The analysis at `path` as a starting point; undefined when there is none.
@@ -36,4 +38,13 @@ export async function resumableAnalysis(
     note(`${path} is made anew: ${error.message}`);
     return undefined;
   }
+}
+
+/** The options that an analysis was made with, and those of this run that may differ; they are checked where they are used. */
+export function analysisRunOptions({ binding }: Analysis, { seed, threads }: CommonOptions): RunOptions {
+  return {
+    ...(Object.fromEntries(Object.entries(binding.options).filter(([, value]) => value !== null)) as RunOptions),
+    ...(seed !== undefined && { seed }),
+    ...(threads !== undefined && { threads }),
+  };
 }

@@ -1,33 +1,16 @@
 import type { Verified } from "../plan.js";
-import { pageStyle } from "./page-style.js";
+import { page } from "./page.js";
 import type { Report } from "./report.js";
 import { sections } from "./sections.js";
-import { element, escapeText, textElement } from "./svg.js";
+import { element, textElement } from "./svg.js";
 import { describePairs, describeSearch } from "./text.js";
 import { bytes, digits, metricValue, milliseconds, percent, plural } from "./units.js";
 
 /** A report as one page that needs nothing else: no network, no script. Its data is in the element `report`, as JSON. */
 export function htmlReport(report: Report): string {
   const { about } = report;
-  const parts = [header, tiles, ...sections, footer].map((part) => part(report)).filter((part) => part !== "");
-  // Only "<" could end the element early.
-  const data = JSON.stringify(report).replaceAll("<", "\\u003c");
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeText(about.model)} quantized</title>
-<style>${pageStyle}</style>
-</head>
-<body>
-<main>
-${parts.join("\n")}
-</main>
-<script type="application/json" id="report">${data}</script>
-</body>
-</html>
-`;
+  const parts = [header, tiles, ...sections, footer].map((part) => part(report));
+  return page(`${about.model} quantized`, parts, report);
 }
 
 function header({ about, plan }: Report): string {

@@ -3,6 +3,11 @@ import type { Format } from "../formats.js";
 /** What stands for each format, on light and on dark ground. */
 const formatColours: Readonly<Record<Format, readonly [light: string, dark: string]>> = {
   float: ["#9aa3ad", "#6d7782"],
+  fp16: ["#8a6fd1", "#a68df0"],
+  bf16: ["#b565c4", "#cf86dd"],
+  int16: ["#5b63c9", "#7f87ea"],
+  fp8e4m3: ["#c07a1e", "#e09a3c"],
+  fp8e5m2: ["#b4593f", "#d67a5f"],
   int8: ["#2f6fd6", "#5b94f0"],
   int4: ["#12966f", "#2fb98c"],
 };
@@ -48,6 +53,7 @@ p { margin: 0 0 12px; } .soft, caption, footer { color: var(--soft); } code { fo
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; color: var(--soft); font-size: 13.5px; }
 .key { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-right: 6px; }
 .wide { overflow-x: auto; } .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 16px; }
+.trio { display: grid; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); gap: 12px; } .trio svg { width: 100%; height: auto; max-width: 360px; }
 svg { display: block; } .pair svg { width: 100%; height: auto; } .wide svg { max-width: none; }
 svg text { fill: var(--ink); font-size: 12.5px; } svg .tick { fill: var(--soft); font-size: 11px; } svg .panel { font-weight: 600; }
 svg .grid { stroke: var(--line); } svg .limit { stroke: var(--good); stroke-dasharray: 5 4; } svg .band { fill: var(--band); }

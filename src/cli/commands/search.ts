@@ -8,6 +8,7 @@ import { type Options as ResolvedOptions, type RunOptions, resolveOptions } from
 import { addCommonOptions, type CommonOptions } from "../common-options.js";
 import { addLimitOptions, type LimitOptions, limitsOf } from "../limit-options.js";
 import { addMethodOptions, type MethodOptions, methodParts } from "../method-options.js";
+import { analysisRunOptions } from "../saved-analysis.js";
 import { type Result, run, type Session } from "../session.js";
 import { type OutputOptions, writeQuantized } from "../write-quantized.js";
 
@@ -37,23 +38,15 @@ export function define(command: Command): void {
 async function searchModel(model: string, options: Options, session: Session): Promise<Result> {
   const limits = limitsOf(options);
   const known = await readAnalysis(options.analysis);
-  const { seed, threads, minimize } = options;
   const given: RunOptions = {
-    ...optionsOf(known),
-    ...(seed !== undefined && { seed }),
-    ...(threads !== undefined && { threads }),
-    minimize,
+    ...analysisRunOptions(known, options),
+    minimize: options.minimize,
     ...methodParts(options),
     method: options.method ?? methodOf(known),
   };
   checkCriterion(known, resolveOptions(given), options);
   const dataset = await openDataset(options.data);
   return writeQuantized(session, { model, dataset, limits, run: given, known }, options);
-}
-
-/** The options that an analysis was made with; they are checked where they are used. */
-function optionsOf({ binding }: Analysis): RunOptions {
-  return Object.fromEntries(Object.entries(binding.options).filter(([, value]) => value !== null)) as RunOptions;
 }
 
 /** The first method that an analysis has all parts of; with a criterion of the user's choice any would do. */

@@ -1,0 +1,73 @@
+import { basename } from "node:path";
+import type { Command } from "commander";
+import { readAnalysis, writeAnalysis } from "../../analysis-node.js";
+import { analyze } from "../../analyze.js";
+import { bindingOf } from "../../binding.js";
+import { openDataset } from "../../data/open-node.js";
+import { replaceTextFile } from "../../io-node.js";
+import { judge } from "../../judge/judge.js";
+import { readModelFile } from "../../onnx/model-node.js";
+import { resolveOptions } from "../../options.js";
+import { htmlJudgement } from "../../report/html-judgement.js";
+import { textJudgement } from "../../report/text-judgement.js";
+import type { CriterionName } from "../../sensitivity/index.js";
+import { openWorkspace } from "../../workspace.js";
+import { wholeNumber } from "../arguments.js";
+import { addCommonOptions, type CommonOptions } from "../common-options.js";
+import { machine } from "../machine.js";
+import { checkOutputs } from "../output-paths.js";
+import { analysisRunOptions } from "../saved-analysis.js";
+import { jsonText, type Result, run, type Session } from "../session.js";
+import { version } from "../version.js";
+import { withWayOn } from "../write-quantized.js";
+
+interface Options extends CommonOptions {
+  readonly data: string;
+  readonly analysis: string;
+  readonly output?: string;
+  readonly report?: string;
+  readonly configurations: number;
+}
+
+export function define(command: Command): void {
+  command
+    .argument("<model>", "float ONNX model")
+    .requiredOption("--data <manifest>", "the data set's dataset.json")
+    .requiredOption("--analysis <file>", "what `analyze` saved; the criterion direct is added to it when it lacks it")
+    .option("--configurations <n>", "random configurations to measure", wholeNumber, 50)
+    .option("-o, --output <file>", "where the judgement goes as JSON")
+    .option("--report <file>", "where the page with its plots goes");
+  addCommonOptions(command).action((model: string, options: Options) =>
+    run(options, (session) => judgeModel(model, options, session)),
+  );
+}
+
+async function judgeModel(path: string, options: Options, session: Session): Promise<Result> {
+  const outputs = [options.output, options.report].filter((file) => file !== undefined);
+  await checkOutputs([path, options.analysis], outputs);
+  const known = await readAnalysis(options.analysis);
+  const resolved = resolveOptions(analysisRunOptions(known, options));
+  const dataset = await openDataset(options.data);
+  const model = await readModelFile(path);
+  const binding = await bindingOf(model, dataset, resolved, known);
+  await using workspace = await openWorkspace(await session.backend(), model, dataset, resolved);
+  const { onProgress, signal } = session;
+  const analysis = await analyze(workspace, {
+    criteria: [...(Object.keys(known.criteria) as CriterionName[]), "direct"],
+    binding,
+    known,
+    onPart: (part) => writeAnalysis(part, options.analysis),
+    onProgress,
+    signal,
+  }).catch((error) => {
+    throw withWayOn(error, options.analysis);
+  });
+  const judgement = await judge(workspace, analysis, { configurations: options.configurations, onProgress, signal });
+  if (options.output !== undefined) await replaceTextFile(options.output, jsonText(judgement));
+  if (options.report !== undefined) {
+    const about = { version, model: basename(path), machine: machine() };
+    await replaceTextFile(options.report, htmlJudgement(about, judgement));
+  }
+  const wrote = outputs.map((file) => `wrote ${file}`);
+  return { text: [textJudgement(judgement), "", ...wrote].join("\n").trimEnd(), data: judgement };
+}
