@@ -113,7 +113,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
 }
 
 /** Indices of the samples that sensitivities are measured on. */
-function sensitivitySamples({ splits, size }: Dataset, { samples }: Pick<Options, "samples">): Uint32Array {
+export function sensitivitySamples({ splits, size }: Dataset, { samples }: Pick<Options, "samples">): Uint32Array {
   if (typeof samples === "number") return splits.search.slice(0, samples);
   const { first, end } = samples;
   if (end > size) {
