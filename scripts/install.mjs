@@ -14,7 +14,8 @@ const failure = mode === "skip" ? { reason: "BITWRIGHT_NATIVE=skip", output: "" 
 if (failure === undefined) {
   console.log("bitwright: native addon built");
 } else if (mode === "required") {
-  console.error(`${failure.output}\nbitwright: native addon not built: ${failure.reason}`);
+  console.error(`${failure.output}
+bitwright: native addon not built: ${failure.reason}. It takes a C++ compiler and CMake 3.19 or newer`);
   process.exit(1);
 } else {
   console.log(`bitwright: native addon not built (${failure.reason}); the WebAssembly engine will be used`);

@@ -1,15 +1,16 @@
 // Makes a clone ready to run: installs the packages, builds the addon and dist/ where they are missing or older than their sources.
-// Runs before npm test and npm run demo, so it imports nothing but Node itself.
+// Runs before npm test and npm run demo, so it imports nothing but Node itself. With --required it fails where the addon cannot be built.
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { addon, root } from "./paths.mjs";
 
+const required = process.argv.includes("--required");
 const sources = Math.max(newest("native"), modified(join(root, "CMakeLists.txt")));
-if (!packagesInstalled()) {
-  run("npm", ["ci", "--no-audit", "--no-fund", "--foreground-scripts"]); // builds the addon too
-} else if (sources > modified(addon)) {
-  run(process.execPath, ["scripts/install.mjs"]);
+const complete = packagesInstalled();
+if (!complete) run("npm", ["ci", "--no-audit", "--no-fund", "--foreground-scripts"]); // builds the addon too
+if (sources > modified(addon) && (complete || required)) {
+  run(process.execPath, ["scripts/install.mjs", ...(required ? ["--required"] : [])]);
 }
 run("npm", ["run", "--silent", "build"]);
 

@@ -29,8 +29,10 @@ describe("the install script without CMake", () => {
   test.each([
     [["--required"], {}],
     [[], { BITWRIGHT_NATIVE: "required" }],
-  ])("fails when the addon is required", (args, env) => {
-    expect(install(args, env).status).toBe(1);
+  ])("fails when the addon is required, and says what that takes", (args, env) => {
+    const { status, lines } = install(args, env);
+    expect(status).toBe(1);
+    expect(lines).toEqual([expect.stringMatching(/no cmake.*It takes a C\+\+ compiler and CMake/)]);
   });
 
   test("does not try when told to skip", () => {
