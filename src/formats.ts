@@ -1,20 +1,42 @@
 /**
- * Number formats a tensor can take in a plan. `float` is the model's own float32.
- * A format is added here and given its quantizer; searches and targets read this table.
+ * Number formats a tensor can take in a plan, the widest first. `float` is the model's own float32. Floating formats are IEEE 754 binary16,
+ * bfloat16, and the 8-bit ones of Micikevicius et al., 2022 (ONNX FLOAT8E4M3FN and FLOAT8E5M2).
+ * A format is added here, to `storedTypes` of the export, and to the choices of a target; searches and reports read this table.
  */
 export const formats = {
-  float: { kind: "float", bits: 32 },
-  int8: { kind: "integer", bits: 8 },
-  int4: { kind: "integer", bits: 4 },
+  float: { kind: "floating", bits: 32, exponentBits: 8, mantissaBits: 23, scaled: false },
+  fp16: { kind: "floating", bits: 16, exponentBits: 5, mantissaBits: 10, scaled: false },
+  bf16: { kind: "floating", bits: 16, exponentBits: 8, mantissaBits: 7, scaled: false },
+  int16: { kind: "integer", bits: 16, scaled: true },
+  fp8e4m3: { kind: "floating", bits: 8, exponentBits: 4, mantissaBits: 3, scaled: true },
+  fp8e5m2: { kind: "floating", bits: 8, exponentBits: 5, mantissaBits: 2, scaled: true },
+  int8: { kind: "integer", bits: 8, scaled: true },
+  int4: { kind: "integer", bits: 4, scaled: true },
 } as const satisfies Record<string, FormatInfo>;
 
-export interface FormatInfo {
-  readonly kind: "float" | "integer";
+export type FormatInfo = {
   /** Bits an element takes in the file. */
   readonly bits: number;
-}
+  /** Whether a weight has a scale for each output channel beside its elements. */
+  readonly scaled: boolean;
+} & (
+  | { readonly kind: "integer" }
+  | { readonly kind: "floating"; readonly exponentBits: number; readonly mantissaBits: number }
+);
 
 export type Format = keyof typeof formats;
+
+/** What a weight can be stored as when it does not stay as the model has it. */
+export type WeightFormat = Exclude<Format, "float">;
+
+/** Formats whose steps grow with the value. */
+export type FloatingFormat = {
+  [F in WeightFormat]: (typeof formats)[F]["kind"] extends "floating" ? F : never;
+}[WeightFormat];
+
+export function isFloating(format: WeightFormat): format is FloatingFormat {
+  return formats[format].kind === "floating";
+}
 
 /** What a search chooses for one layer: the format of its weight and of the activation it multiplies. */
 export interface LayerChoice {

@@ -1,3 +1,5 @@
+import type { FloatingFormat } from "./formats.js";
+
 /**
  * A uniform quantizer with its grid: x -> (clamp(roundHalfEven(x / scale) + zeroPoint, qmin, qmax) - zeroPoint) * scale,
  * bit-equal to ONNX QuantizeLinear followed by DequantizeLinear.
@@ -15,6 +17,23 @@ export interface Quantizer {
   readonly scales: Float32Array;
   /** One for each scale; all zero for a symmetric quantizer. */
   readonly zeroPoints: Int32Array;
+}
+
+/**
+ * Rounds to a narrower floating-point format: x -> float(x / scale) * scale, half to even, saturating at the format's largest finite value.
+ * Bit-equal to ONNX Cast there and back where nothing overflows. Scales as in {@link Quantizer}; a single 1 where the format has none.
+ */
+export interface FloatingQuantizer {
+  readonly format: FloatingFormat;
+  readonly granularity: Granularity;
+  readonly scales: Float32Array;
+}
+
+/** What a weight's elements are rounded by. Activations take uniform quantizers only. */
+export type WeightQuantizer = Quantizer | FloatingQuantizer;
+
+export function isUniform(quantizer: WeightQuantizer): quantizer is Quantizer {
+  return !("format" in quantizer);
 }
 
 export type Granularity =

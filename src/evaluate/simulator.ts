@@ -1,10 +1,10 @@
 import { fakeQuantize } from "../backend/kernels.js";
 import type { Outputs } from "../data/metrics/scorer.js";
-import { dequantizeCodes, quantizeToCodes } from "../export/codes.js";
 import type { BiasLayout, EdgeLayout, Layout, WeightLayout } from "../export/layout.js";
 import { Graph } from "../onnx/graph.js";
 import type { OnnxModel } from "../onnx/model.js";
-import type { Quantizer } from "../quantizer.js";
+import { isUniform } from "../quantizer.js";
+import { roundTo } from "../round-to.js";
 import type { TensorOf } from "../tensor.js";
 import type { EngineModel } from "./engine-model.js";
 
@@ -76,16 +76,9 @@ export class Simulator {
     const { initializer, quantizer } = override;
     const { data, dims } = this.#constants.constant(initializer) as TensorOf<"float32">;
     const exact = "values" in override ? override.values : data;
-    const values = quantizer === undefined ? exact : await this.#quantized(exact, dims, quantizer);
+    const values = quantizer === undefined ? exact : await roundTo(this.#engine.backend, exact, dims, quantizer);
     this.#cache.set(key, values);
     return values;
-  }
-
-  async #quantized(exact: Float32Array, dims: readonly number[], quantizer: Quantizer): Promise<Float32Array> {
-    // Biases are few and have 32 bits, beyond what the kernels are for.
-    return quantizer.bits > 16
-      ? dequantizeCodes(quantizeToCodes(exact, dims, quantizer), dims, quantizer)
-      : await fakeQuantize(this.#engine.backend, exact, dims, quantizer);
   }
 }
 
@@ -96,6 +89,7 @@ function overrideKey(override: Override): string {
   const { initializer, quantizer } = override;
   const values = "values" in override ? override.values.join() : "";
   if (quantizer === undefined) return `${initializer} ${values}`;
+  if (!isUniform(quantizer)) return `${initializer} ${values} ${quantizer.format} ${quantizer.scales.join()}`;
   const { qmin, qmax, scales, zeroPoints } = quantizer;
   const zeros = zeroPoints.some((zero) => zero !== 0) ? zeroPoints.join() : "";
   return `${initializer} ${values} ${qmin} ${qmax} ${scales.join()} ${zeros}`;

@@ -1,6 +1,8 @@
 import { BitwrightError } from "../errors.js";
-import type { Quantizer } from "../quantizer.js";
+import type { FloatingQuantizer, Granularity, Quantizer } from "../quantizer.js";
 import { elementCount } from "../tensor.js";
+import { type NarrowBits, narrowFloats, widenFloats } from "./narrow-floats.js";
+import { roundHalfEven } from "./round-half-even.js";
 
 /**
  * Integer codes of a tensor: clamp(roundHalfEven(x / scale) + zeroPoint, qmin, qmax), with the division in float32, as ONNX
@@ -10,7 +12,7 @@ import { elementCount } from "../tensor.js";
 export function quantizeToCodes(values: Float32Array, dims: readonly number[], quantizer: Quantizer): Int32Array {
   const { scales, zeroPoints, qmin, qmax } = quantizer;
   const codes = new Int32Array(values.length);
-  const scaleAt = scaleIndex(dims, quantizer);
+  const scaleAt = scaleIndex(dims, quantizer.granularity);
   for (let i = 0; i < values.length; i++) {
     const s = scaleAt(i);
     const code = roundHalfEven(Math.fround(values[i]! / scales[s]!)) + zeroPoints[s]!;
@@ -22,7 +24,7 @@ export function quantizeToCodes(values: Float32Array, dims: readonly number[], q
 /** The values that codes stand for: (code - zeroPoint) * scale in float32, as ONNX DequantizeLinear computes it. */
 export function dequantizeCodes(codes: Int32Array, dims: readonly number[], quantizer: Quantizer): Float32Array {
   const values = new Float32Array(codes.length);
-  const scaleAt = scaleIndex(dims, quantizer);
+  const scaleAt = scaleIndex(dims, quantizer.granularity);
   for (let i = 0; i < codes.length; i++) {
     const s = scaleAt(i);
     values[i] = Math.fround(codes[i]! - quantizer.zeroPoints[s]!) * quantizer.scales[s]!;
@@ -30,8 +32,31 @@ export function dequantizeCodes(codes: Int32Array, dims: readonly number[], quan
   return values;
 }
 
+/** Narrow floats of a tensor: float(x / scale), with the division in float32. */
+export function quantizeToFloats(
+  values: Float32Array,
+  dims: readonly number[],
+  { format, granularity, scales }: FloatingQuantizer,
+): NarrowBits {
+  const scaleAt = scaleIndex(dims, granularity);
+  return narrowFloats(
+    values.map((value, i) => value / scales[scaleAt(i)]!),
+    format,
+  );
+}
+
+/** The values that narrow floats stand for: their own times the scale in float32, as Cast and Mul compute them. */
+export function dequantizeFloats(
+  narrow: NarrowBits,
+  dims: readonly number[],
+  { format, granularity, scales }: FloatingQuantizer,
+): Float32Array {
+  const scaleAt = scaleIndex(dims, granularity);
+  return widenFloats(narrow, format).map((value, i) => value * scales[scaleAt(i)]!);
+}
+
 /** The index of the scale that an element belongs to, by the element's index in C order. */
-function scaleIndex(dims: readonly number[], { granularity }: Quantizer): (element: number) => number {
+function scaleIndex(dims: readonly number[], granularity: Granularity): (element: number) => number {
   switch (granularity.kind) {
     case "tensor":
       return () => 0;
@@ -45,11 +70,4 @@ function scaleIndex(dims: readonly number[], { granularity }: Quantizer): (eleme
         expected: "a quantizer per tensor or per channel",
       });
   }
-}
-
-function roundHalfEven(x: number): number {
-  const floor = Math.floor(x);
-  const fraction = x - floor;
-  if (fraction !== 0.5) return Math.round(x);
-  return floor % 2 === 0 ? floor : floor + 1;
 }

@@ -1,4 +1,5 @@
-import type { Quantizer } from "../quantizer.js";
+import type { WeightFormat } from "../formats.js";
+import type { Quantizer, WeightQuantizer } from "../quantizer.js";
 
 /** Smallest and largest value that a tensor takes. */
 export interface Range {
@@ -18,15 +19,15 @@ export interface Layout {
   readonly edges: readonly EdgeLayout[];
 }
 
-/** A layer whose weight is stored as integers. */
+/** A layer whose weight is stored in another format than the model's own. */
 export interface WeightLayout {
   readonly node: string;
   readonly port: number;
   readonly initializer: string;
-  readonly quantizer: Quantizer;
-  /** Width of the stored codes. */
-  readonly storage: "int8" | "int4";
-  /** Whether the engine multiplies the codes, or the float values that it makes of them once, at load. */
+  readonly quantizer: WeightQuantizer;
+  /** What the file holds. */
+  readonly storage: WeightFormat;
+  /** Whether the engine multiplies the stored codes, or the float values that it makes of what is stored once, at load. */
   readonly kernel: "integer" | "float";
 }
 

@@ -1,4 +1,5 @@
 import { BitwrightError } from "../errors.js";
+import type { WeightFormat } from "../formats.js";
 import { cloneMessage } from "../onnx/clone.js";
 import type { NodeProto } from "../onnx/generated/onnx_pb.js";
 import { Graph } from "../onnx/graph.js";
@@ -33,9 +34,17 @@ export function exportModel(model: OnnxModel, layout: Layout): OnnxModel {
   return copy;
 }
 
-/** DequantizeLinear has an axis since operator set 13; Cast takes 4-bit integers since 21, which came with IR version 10. */
-function neededVersions(layout: Layout): { readonly opset: number; readonly ir: bigint } {
-  return layout.weights.some(({ storage }) => storage === "int4") ? { opset: 21, ir: 10n } : { opset: 13, ir: 7n };
+/** Since when ONNX's Cast takes what is stored, as operator set and IR version. */
+const castsSince: Readonly<Partial<Record<WeightFormat, { readonly opset: number; readonly ir: bigint }>>> = {
+  fp8e4m3: { opset: 19, ir: 9n },
+  fp8e5m2: { opset: 19, ir: 9n },
+  int4: { opset: 21, ir: 10n },
+};
+
+/** DequantizeLinear has an axis, and Cast takes all 16-bit types, since operator set 13. */
+function neededVersions({ weights }: Layout): { readonly opset: number; readonly ir: bigint } {
+  const needs = weights.flatMap(({ storage }) => castsSince[storage] ?? []);
+  return needs.reduce((most, need) => (need.opset > most.opset ? need : most), { opset: 13, ir: 7n });
 }
 
 function nodesByName(graph: Graph): (name: string) => NodeProto {

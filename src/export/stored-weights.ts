@@ -1,14 +1,28 @@
+import { formats, type WeightFormat } from "../formats.js";
 import type { AttributeValue } from "../onnx/attributes.js";
 import { TensorProto_DataType } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
 import { makeTensor } from "../onnx/initializer.js";
 import { makeNode } from "../onnx/node.js";
-import type { TensorOf } from "../tensor.js";
-import { quantizeToCodes } from "./codes.js";
+import { isUniform } from "../quantizer.js";
+import type { Tensor, TensorOf } from "../tensor.js";
+import { quantizeToCodes, quantizeToFloats } from "./codes.js";
 import type { BiasLayout, WeightLayout } from "./layout.js";
+import type { NarrowBits } from "./narrow-floats.js";
 import type { StoredConstants } from "./stored-constants.js";
 
-/** Writes weights and biases as integer initializers and the nodes that make floats of them. */
+/** The tensor type that holds each format in the file. */
+const storedTypes: Readonly<Record<WeightFormat, TensorProto_DataType>> = {
+  fp16: TensorProto_DataType.FLOAT16,
+  bf16: TensorProto_DataType.BFLOAT16,
+  int16: TensorProto_DataType.INT16,
+  fp8e4m3: TensorProto_DataType.FLOAT8E4M3FN,
+  fp8e5m2: TensorProto_DataType.FLOAT8E5M2,
+  int8: TensorProto_DataType.INT8,
+  int4: TensorProto_DataType.INT4,
+};
+
+/** Writes weights and biases as initializers of fewer bits and the nodes that make floats of them. */
 export class StoredWeights {
   readonly #graph: Graph;
   readonly #constants: StoredConstants;
@@ -38,15 +52,16 @@ export class StoredWeights {
     const codes = this.#codes(layout);
     const int8 = storage === "int8" ? codes : this.#cast(codes, `${initializer}_int8`, TensorProto_DataType.INT8);
     // Left out, the zero point would mean the same, but QGemm is fused only where it is written.
-    const zeroPoints = this.#constants.zeroPoints(quantizer.zeroPoints, true);
+    const zeroPoints = this.#constants.zeroPoints(new Int32Array(quantizer.scales.length), true);
     return this.#dequantize(initializer, [int8, this.#constants.scales(quantizer.scales), zeroPoints], axisOf(layout));
   }
 
   /** Cast and Mul, not DequantizeLinear: sessions fold them into a plain float weight at load, and a DequantizeLinear on every run. */
   #forFloatKernel(layout: WeightLayout): string {
-    const { initializer, quantizer } = layout;
+    const { initializer, quantizer, storage } = layout;
     const dims = this.#value(initializer).dims;
     const cast = this.#cast(this.#codes(layout), `${initializer}_float`, TensorProto_DataType.FLOAT);
+    if (!formats[storage].scaled) return cast;
     const scales = this.#constants.broadcastScales(quantizer.scales, axisOf(layout), dims.length);
     return this.#node("Mul", [cast, scales], `${initializer}_dequantized`);
   }
@@ -64,10 +79,11 @@ export class StoredWeights {
 
   #codes({ initializer, quantizer, storage }: WeightLayout): string {
     const { dims, data } = this.#value(initializer);
-    const codes = Int8Array.from(quantizeToCodes(data, dims, quantizer));
-    const type = storage === "int8" ? TensorProto_DataType.INT8 : TensorProto_DataType.INT4;
     const base = `${initializer}_${storage}`;
-    return this.#graph.addInitializer(base, makeTensor(base, { dtype: "int8", dims, data: codes }, type));
+    const codes = isUniform(quantizer)
+      ? integerTensor(dims, quantizeToCodes(data, dims, quantizer), storage)
+      : bitsTensor(dims, quantizeToFloats(data, dims, quantizer));
+    return this.#graph.addInitializer(base, makeTensor(base, codes, storedTypes[storage]));
   }
 
   #value(initializer: string): TensorOf<"float32"> {
@@ -96,4 +112,14 @@ export class StoredWeights {
 
 function axisOf({ quantizer: { granularity } }: WeightLayout): number {
   return granularity.kind === "channel" ? granularity.axis : 0;
+}
+
+function integerTensor(dims: readonly number[], codes: Int32Array, storage: WeightFormat): Tensor {
+  return storage === "int16"
+    ? { dtype: "int16", dims, data: Int16Array.from(codes) }
+    : { dtype: "int8", dims, data: Int8Array.from(codes) };
+}
+
+function bitsTensor(dims: readonly number[], data: NarrowBits): Tensor {
+  return data instanceof Uint16Array ? { dtype: "uint16", dims, data } : { dtype: "uint8", dims, data };
 }

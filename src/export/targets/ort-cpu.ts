@@ -1,5 +1,5 @@
 import { BitwrightError } from "../../errors.js";
-import { choiceKey, type LayerChoice } from "../../formats.js";
+import { choiceKey, type LayerChoice, type WeightFormat } from "../../formats.js";
 import { capturedPort, Graph } from "../../onnx/graph.js";
 import { findLayers, type Layer } from "../layers.js";
 import { clampBehind } from "./ort-cpu/activation-function.js";
@@ -41,10 +41,15 @@ export const ortCpu: Target = {
 };
 
 const float: LayerChoice = { weight: "float", activation: "float" };
-const weightOnly8: LayerChoice = { weight: "int8", activation: "float" };
-const weightOnly4: LayerChoice = { weight: "int4", activation: "float" };
 const integer8: LayerChoice = { weight: "int8", activation: "int8" };
 const integer4: LayerChoice = { weight: "int4", activation: "int8" };
+
+/** Stored narrow, computed in float. */
+const weightOnly = (weight: WeightFormat): LayerChoice => ({ weight, activation: "float" });
+
+const wide = [float, ...(["fp16", "bf16", "int16", "fp8e4m3", "fp8e5m2"] as const).map(weightOnly)];
+const onFloatKernels = [...wide, weightOnly("int8"), weightOnly("int4")];
+const onAnyKernel = [...wide, weightOnly("int8"), integer8, weightOnly("int4"), integer4];
 
 /** Operators that have an integer kernel. */
 const integerOperators: ReadonlySet<string> = new Set(["Conv", "Gemm", "MatMul"]);
@@ -52,10 +57,7 @@ const integerOperators: ReadonlySet<string> = new Set(["Conv", "Gemm", "MatMul"]
 function plannedLayer(graph: Graph, layer: Layer): PlannedLayer {
   const output = clampBehind(graph, layer.output)?.output ?? layer.output;
   const captured = graph.uses(output).some(({ port }) => port === capturedPort);
-  const choices =
-    integerOperators.has(layer.op) && layer.plain && !captured
-      ? [float, weightOnly8, integer8, weightOnly4, integer4]
-      : [float, weightOnly8, weightOnly4];
+  const choices = integerOperators.has(layer.op) && layer.plain && !captured ? onAnyKernel : onFloatKernels;
   // A weight that several layers read is stored once, so they must agree on its format.
   return { ...layer, choices, group: layer.weight.initializer };
 }

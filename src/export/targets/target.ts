@@ -3,7 +3,7 @@ import type { OnnxModel } from "../../onnx/model.js";
 import type { BiasCorrections } from "../bias-quantizer.js";
 import type { Layer } from "../layers.js";
 import type { Layout, Range } from "../layout.js";
-import type { WeightScales } from "../weight-quantizer.js";
+import type { WeightQuantizerOptions } from "../weight-quantizer.js";
 
 /** An engine to write for: what it can run fast, and how a file must look for it to do so. */
 export interface Target {
@@ -33,9 +33,7 @@ export interface PlannedLayer extends Layer {
   readonly group: string;
 }
 
-export interface LayoutOptions {
-  /** Scales of quantized weights; those that just cover each channel by default. */
-  readonly weightScales?: WeightScales;
+export interface LayoutOptions extends Pick<WeightQuantizerOptions, "weightScales"> {
   /** What rounding the weights shifts the outputs by, to be taken off the biases; nothing by default. */
   readonly biasCorrections?: BiasCorrections;
   /**

@@ -137,7 +137,7 @@ describe("what the edges of a layout say", () => {
       choose.attribute.push(create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.GRAPH, g: graph }));
     }
     const built = model.add(choose).output("y").build();
-    expect(ortCpu.layers(built)[0]!.choices.map(({ activation }) => activation)).toEqual(["float", "float", "float"]);
+    expect(ortCpu.layers(built)[0]!.choices.every(({ activation }) => activation === "float")).toBe(true);
   });
 
   it("never asks for a range that was not said to be observed", async () => {
@@ -257,11 +257,7 @@ describe("refusals", () => {
       .node("ConvTranspose", ["x", "w"], ["y"], {}, { name: "up" })
       .output("y")
       .build();
-    expect(ortCpu.layers(transposed)[0]!.choices.map(({ activation }) => activation)).toEqual([
-      "float",
-      "float",
-      "float",
-    ]);
+    expect(ortCpu.layers(transposed)[0]!.choices.every(({ activation }) => activation === "float")).toBe(true);
     expect(() => ortCpu.layout(transposed, plan({ up: integer }), new Map())).toThrow(invalid);
   });
 

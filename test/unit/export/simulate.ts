@@ -1,5 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { dequantizeCodes, quantizeToCodes } from "../../../src/export/codes.js";
+import { dequantizeCodes, dequantizeFloats, quantizeToCodes, quantizeToFloats } from "../../../src/export/codes.js";
 import type { Layout, Range } from "../../../src/export/layout.js";
 import {
   GraphProtoSchema,
@@ -9,7 +9,7 @@ import {
 } from "../../../src/onnx/generated/onnx_pb.js";
 import { readTensor } from "../../../src/onnx/initializer.js";
 import type { OnnxModel } from "../../../src/onnx/model.js";
-import type { Quantizer } from "../../../src/quantizer.js";
+import { isUniform, type WeightQuantizer } from "../../../src/quantizer.js";
 import type { Feeds, Tensor } from "../../../src/tensor.js";
 import { valueInfo } from "../../support/model-builder.js";
 import { runOnnx } from "../../support/onnxruntime.js";
@@ -54,7 +54,7 @@ function singleNode(model: OnnxModel, node: NodeProto, inputs: readonly (readonl
 
 /** The float model with the layout's fake quantization at every place it lists: the definition of what a layout means. */
 export async function simulate(model: OnnxModel, layout: Layout, feeds: Feeds): Promise<Map<string, Tensor>> {
-  const quantizers = new Map<string, Quantizer>();
+  const quantizers = new Map<string, WeightQuantizer>();
   for (const { node, port, quantizer } of [...layout.weights, ...layout.biases])
     quantizers.set(`${node} ${port}`, quantizer);
   for (const { node, port, quantizer } of layout.edges)
@@ -69,9 +69,12 @@ export async function simulate(model: OnnxModel, layout: Layout, feeds: Feeds): 
   return values;
 }
 
-function fakeQuantize({ dims, data }: Tensor, quantizer: Quantizer): Tensor {
-  const codes = quantizeToCodes(data as Float32Array, dims, quantizer);
-  return { dtype: "float32", dims, data: dequantizeCodes(codes, dims, quantizer) };
+function fakeQuantize({ dims, data }: Tensor, quantizer: WeightQuantizer): Tensor {
+  const values = data as Float32Array;
+  const rounded = isUniform(quantizer)
+    ? dequantizeCodes(quantizeToCodes(values, dims, quantizer), dims, quantizer)
+    : dequantizeFloats(quantizeToFloats(values, dims, quantizer), dims, quantizer);
+  return { dtype: "float32", dims, data: rounded };
 }
 
 /** Range of every float value of a run. */

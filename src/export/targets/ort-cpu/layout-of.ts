@@ -1,13 +1,13 @@
 import { BitwrightError } from "../../../errors.js";
 import type { Format, LayerChoice } from "../../../formats.js";
 import type { Graph } from "../../../onnx/graph.js";
-import type { Quantizer } from "../../../quantizer.js";
+import type { Quantizer, WeightQuantizer } from "../../../quantizer.js";
 import type { TensorOf } from "../../../tensor.js";
 import { activationQuantizer } from "../../activation-quantizer.js";
 import { biasQuantizer, scalesThatHoldBias } from "../../bias-quantizer.js";
 import type { Layer } from "../../layers.js";
 import type { BiasLayout, Layout, Range, WeightLayout } from "../../layout.js";
-import { minmaxScales, weightQuantizer } from "../../weight-quantizer.js";
+import { quantizerOfWeight } from "../../weight-quantizer.js";
 import type { LayoutOptions } from "../target.js";
 import { edgesOf } from "./edges.js";
 import { type IntegerRegions, integerRegions } from "./regions.js";
@@ -28,21 +28,17 @@ export function layoutOf(
   for (const layer of layers) {
     const format = choices.get(layer.node)?.weight ?? "float";
     if (format === "float") continue;
+    const weight = graph.constant(layer.weight.initializer) as TensorOf<"float32">;
     const kernel = isInteger(layer) ? "integer" : "float";
-    const inputScale = kernel === "integer" ? quantizerOf(layer.input.tensor).scales[0]! : undefined;
-    const limit = limitOf(format, kernel, options);
+    const reduceRange = kernel === "integer" && options.reduceRange === true;
+    const rounding = quantizerOfWeight(layer, weight, format, { ...options, reduceRange });
     const bias = biasOf(graph, layer, format, options);
-    const scales = scalesOf(graph, layer, limit, inputScale, bias?.values, options);
-    weights.push({
-      node: layer.node,
-      port: layer.weight.port,
-      initializer: layer.weight.initializer,
-      quantizer: weightQuantizer(format === "int8" ? 8 : 4, limit, layer.weight.channelAxis, scales),
-      storage: format,
-      kernel,
-    });
+    const inputScale = kernel === "integer" ? quantizerOf(layer.input.tensor).scales[0]! : undefined;
+    const quantizer = inputScale === undefined ? rounding : holdingBias(rounding, bias?.values, inputScale);
+    const { port, initializer } = layer.weight;
+    weights.push({ node: layer.node, port, initializer, quantizer, storage: format, kernel });
     if (bias === undefined) continue;
-    if (inputScale !== undefined) biases.push({ ...bias, quantizer: biasQuantizer(scales, inputScale) });
+    if (inputScale !== undefined) biases.push({ ...bias, quantizer: biasQuantizer(quantizer.scales, inputScale) });
     else if (bias.corrected) biases.push(bias);
   }
   return { target: "ort-cpu", weights, biases, edges: edgesOf(graph, layers, regions, isInteger, quantizerOf) };
@@ -63,33 +59,8 @@ function biasOf(
   return { node, port, initializer, values, corrected: correction !== undefined };
 }
 
-function limitOf(format: "int8" | "int4", kernel: "integer" | "float", { reduceRange }: LayoutOptions): number {
-  if (format === "int4") return 7;
-  return kernel === "integer" && reduceRange === true ? 63 : 127;
-}
-
-// For a channel of zeros: small, so that the channel's bias keeps its precision.
-const scaleOfNothing = 2 ** -24;
-
-function scalesOf(
-  graph: Graph,
-  layer: Layer,
-  limit: number,
-  inputScale: number | undefined,
-  bias: Float32Array | undefined,
-  { weightScales = minmaxScales }: LayoutOptions,
-): Float32Array {
-  const weight = graph.constant(layer.weight.initializer) as TensorOf<"float32">;
-  const given = weightScales({ layer, weight, limit });
-  if (given.length !== layer.weight.channels || given.some((scale) => !Number.isFinite(scale) || scale < 0)) {
-    throw new BitwrightError("invalid-option", "the scales of a weight are not usable", {
-      where: `layer "${layer.node}"`,
-      expected: `${layer.weight.channels} finite numbers, 0 or more`,
-      received: `${given.length} numbers, the smallest ${given.reduce((low, scale) => Math.min(low, scale), Number.POSITIVE_INFINITY)}`,
-    });
-  }
-  const scales = given.map((scale) => (scale < 2 ** -100 ? scaleOfNothing : scale));
-  return inputScale === undefined ? scales : scalesThatHoldBias(scales, bias, inputScale);
+function holdingBias(quantizer: WeightQuantizer, bias: Float32Array | undefined, inputScale: number): WeightQuantizer {
+  return { ...quantizer, scales: scalesThatHoldBias(quantizer.scales, bias, inputScale) };
 }
 
 /** One quantizer for each tensor, made at the first request. */
