@@ -1,22 +1,20 @@
 // Quantizes models of the zoo for ort-cpu and prints a table in Markdown.
-//   node bench/zoo.mjs [NAME...] [--keep 99%] [--search bisection] [--out build/zoo] [--zoo ../shared/zoo]
+//   node bench/zoo.mjs [NAME...] [--keep 99%] [--method curvature] [--out build/zoo] [--zoo ../shared/zoo]
 // A name is that of a manifest in bench/zoo; without any, the convolutional networks. The models, with their plans and analyses, stay in the
 // folder `out`; with an analysis already there, sensitivities are not measured again and `seconds` is the time of the rest. Needs dist/.
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { count, metricValue, percent } from "../dist/report/units.js";
+import { bitwright, defaultZoo, root, zooModel } from "./zoo-cli.mjs";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     keep: { type: "string", default: "99%" },
-    search: { type: "string", default: "bisection" },
+    method: { type: "string", default: "" },
     out: { type: "string", default: join(root, "build", "zoo") },
-    zoo: { type: "string", default: join(root, "..", "shared", "zoo") },
+    zoo: { type: "string", default: defaultZoo },
   },
 });
 const convolutional = [
@@ -47,17 +45,11 @@ for (const name of positionals.length > 0 ? positionals : convolutional) console
 
 /** @param {string} name */
 function row(name) {
-  const manifest = join(root, "bench", "zoo", `${name}.json`);
-  if (!existsSync(manifest)) throw new Error(`no manifest ${manifest}`);
+  const { model, manifest } = zooModel(options.zoo, name);
   const output = join(options.out, `${name}.onnx`);
-  const args = ["quantize", join(options.zoo, "models", `${name}.onnx`), "--data", manifest, "--keep", options.keep];
-  const start = performance.now();
-  const { status } = spawnSync(
-    process.execPath,
-    [join(root, "dist", "cli", "main.js"), ...args, "--search", options.search, "-o", output],
-    { stdio: ["ignore", "ignore", "inherit"] },
-  );
-  const seconds = ((performance.now() - start) / 1000).toFixed(0);
+  const method = options.method === "" ? [] : ["--method", options.method];
+  const given = ["quantize", model, "--data", manifest, "--keep", options.keep, ...method, "-o", output];
+  const { status, seconds } = bitwright(given);
   if (status !== 0 && status !== 3) return [name, `failed with exit code ${status}`];
   const plan = JSON.parse(readFileSync(join(options.out, `${name}.plan.json`), "utf8"));
   const { before, after, verified, layers } = plan;
@@ -76,6 +68,6 @@ function row(name) {
     `${verified.latencyRatio.toFixed(2)} x`,
     formats.join(" / "),
     verified.fusedAsPlanned ? "yes" : "no",
-    seconds,
+    seconds.toFixed(0),
   ];
 }

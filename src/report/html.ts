@@ -1,4 +1,5 @@
 import type { Verified } from "../plan.js";
+import { describeLimits } from "./limits.js";
 import { page } from "./page.js";
 import type { Report } from "./report.js";
 import { sections } from "./sections.js";
@@ -15,10 +16,7 @@ export function htmlReport(report: Report): string {
 
 function header({ about, plan }: Report): string {
   const { limits, verified, unverified } = plan;
-  const wanted = [
-    ...(limits.keep === undefined ? [] : [`keep ${percent(limits.keep, 1)} of ${plan.before.metric}`]),
-    ...(limits.maxKl === undefined ? [] : [`at most ${digits(limits.maxKl)} nats of KL divergence`]),
-  ].join(" and ");
+  const wanted = describeLimits(limits, plan.before.metric);
   const [title, good, text] =
     verified === null
       ? (["Not verified", false, `${unverified}. So far: ${describeSearch(plan)}.`] as const)

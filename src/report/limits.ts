@@ -1,0 +1,22 @@
+import type { Amount } from "../amount.js";
+import type { Limits } from "../options.js";
+import { bytes, count, digits, milliseconds, percent } from "./units.js";
+
+/** Limits in words, such as `keep 99.0 % of top1 and at most 30.0 % of the size`. */
+export function describeLimits({ keep, maxKl, maxSize, maxLatency, maxMacs }: Limits, metric: string): string {
+  const most = (amount: Amount | undefined, what: string, text: (value: number) => string) => {
+    if (amount === undefined) return [];
+    return [
+      "share" in amount
+        ? `at most ${percent(amount.share, 1)} of the ${what}`
+        : `${what} at most ${text(amount.absolute)}`,
+    ];
+  };
+  return [
+    ...(keep === undefined ? [] : [`keep ${percent(keep, 1)} of ${metric}`]),
+    ...(maxKl === undefined ? [] : [`at most ${digits(maxKl)} nats of KL divergence`]),
+    ...most(maxSize, "size", bytes),
+    ...most(maxLatency, "latency", milliseconds),
+    ...most(maxMacs, "multiply-accumulates", count),
+  ].join(" and ");
+}
