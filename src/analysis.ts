@@ -3,10 +3,11 @@ import type { Range } from "./export/layout.js";
 import type { LayerChoice } from "./formats.js";
 import type { Site, SiteScores } from "./sensitivity/criterion.js";
 import type { CriterionName } from "./sensitivity/index.js";
+import type { Interactions } from "./sensitivity/interactions.js";
 
 /** What is known about a model on a data set: enough to search without measuring again. Saved as analysis.json. */
 export interface Analysis {
-  readonly version: 1;
+  readonly version: 2;
   /** What it was made of; another model, data set or option set refuses it. */
   readonly binding: Binding;
   /** Range of every activation that the target may quantize, [min, max]. */
@@ -17,12 +18,19 @@ export interface Analysis {
   readonly floatKernels: readonly string[];
   readonly sites: readonly AnalysedSite[];
   readonly criteria: Readonly<Partial<Record<CriterionName, SiteScores>>>;
-  /** Second-order terms between sites; `none` leaves the matrix empty. */
-  readonly interactions: {
-    readonly source: "none";
-    readonly choices: readonly { readonly site: string; readonly format: string }[];
-    readonly matrix: readonly (readonly number[])[];
-  };
+  /** Second-order terms between the sites' choices. */
+  readonly interactions: Interactions;
+  /** Time that each criterion took, with the interactions that it is made of, and each source of interactions. */
+  readonly seconds: Readonly<Record<string, number>>;
+  /** What interrupted work has found so far. */
+  readonly unfinished?: Unfinished;
+}
+
+export interface Unfinished {
+  /** Scores of the sites that a criterion has finished. */
+  readonly criteria?: Readonly<Partial<Record<CriterionName, SiteScores>>>;
+  /** The first rows of `measured` interactions, each up to its diagonal. */
+  readonly measured?: readonly (readonly number[])[];
 }
 
 export interface Binding {

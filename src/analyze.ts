@@ -5,16 +5,20 @@ import type { Dataset } from "./data/dataset.js";
 import { BitwrightError } from "./errors.js";
 import { Evaluator } from "./evaluate/evaluator.js";
 import type { Range } from "./export/layout.js";
+import { measureSensitivities } from "./measure-sensitivities.js";
 import type { Options } from "./options.js";
 import type { Control } from "./progress.js";
-import type { SiteScores } from "./sensitivity/criterion.js";
-import { type CriterionName, criteria } from "./sensitivity/index.js";
+import type { Site } from "./sensitivity/criterion.js";
+import type { CriterionName } from "./sensitivity/index.js";
+import { type InteractionSource, noInteractions } from "./sensitivity/interactions.js";
 import { sitesOf } from "./sensitivity/sites.js";
 import type { Workspace } from "./workspace.js";
 
 /** What an analysis needs besides its workspace. */
 export interface AnalyzeOptions extends Control {
   readonly criteria: readonly CriterionName[];
+  /** Where terms between sites come from. Default: none, but those that are known stay. */
+  readonly interactions?: InteractionSource;
   readonly binding: Binding;
   /** Parts that are known from an earlier run with the same binding; they are not computed again. */
   readonly known?: Analysis | undefined;
@@ -33,7 +37,7 @@ const shiftSamples = 64;
 export async function analyze(workspace: Workspace, options: AnalyzeOptions): Promise<Analysis> {
   const { dataset, engine, target, model, options: run } = workspace;
   const { onProgress, signal, binding, known, onPart } = options;
-  if (known !== undefined && options.criteria.every((name) => known.criteria[name] !== undefined)) return known;
+  if (known !== undefined && isComplete(known, options)) return known;
   const tensors = target.observedTensors(model);
   const ranges =
     known === undefined
@@ -65,8 +69,8 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     signal,
   });
   const sites = sitesOf(workspace, ranges, biasShifts, await shapesOf(workspace, tensors));
-  let analysis: Analysis = {
-    version: 1,
+  const analysis: Analysis = {
+    version: 2,
     binding,
     ranges: Object.fromEntries([...ranges].map(([name, { min, max }]) => [name, [min, max] as const])),
     biasShifts,
@@ -83,33 +87,39 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
       }),
     ),
     criteria: { ...known?.criteria },
-    interactions: { source: "none", choices: [], matrix: [] },
+    interactions: known?.interactions ?? noInteractions,
+    seconds: { ...known?.seconds },
+    ...(known?.unfinished !== undefined && { unfinished: known.unfinished }),
+  };
+  const context = {
+    backend: workspace.backend,
+    engine,
+    dataset,
+    samples,
+    batchSize: run.batchSize,
+    evaluator,
+    sites,
+    weight: (site: Site) => workspace.weight(site.tensor),
+    constant: workspace.weight,
+    loss: workspace.loss,
+    divergence: workspace.divergence,
+    probes: run.probes,
+    probing: run.probing,
+    weightProbes: run.weightProbes,
+    seed: run.seed,
+    onProgress,
+    signal,
   };
   await onPart?.(analysis);
-  for (const name of options.criteria) {
-    if (analysis.criteria[name] !== undefined) continue;
-    // The criterion before may have left quantizers behind.
-    await workspace.simulator.apply({ weights: [], biases: [], edges: [] });
-    const scores: SiteScores = await criteria[name].score({
-      backend: workspace.backend,
-      engine,
-      dataset,
-      samples,
-      batchSize: run.batchSize,
-      evaluator,
-      sites,
-      weight: (site) => workspace.weight(site.tensor),
-      loss: workspace.loss,
-      divergence: workspace.divergence,
-      probes: run.probes,
-      seed: run.seed,
-      onProgress,
-      signal,
-    });
-    analysis = { ...analysis, criteria: { ...analysis.criteria, [name]: scores } };
-    await onPart?.(analysis);
-  }
-  return analysis;
+  return measureSensitivities(workspace, context, analysis, options);
+}
+
+/** Whether an analysis holds everything that is asked for. */
+function isComplete(analysis: Analysis, { criteria, interactions = "none" }: AnalyzeOptions): boolean {
+  return (
+    criteria.every((name) => analysis.criteria[name] !== undefined) &&
+    ["none", analysis.interactions.source].includes(interactions)
+  );
 }
 
 /** Indices of the samples that sensitivities are measured on. */

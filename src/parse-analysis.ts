@@ -1,7 +1,8 @@
-import type { AnalysedSite, Analysis } from "./analysis.js";
+import type { AnalysedSite, Analysis, Unfinished } from "./analysis.js";
 import type { BiasShifts } from "./calibrate/bias-correction.js";
 import type { Field } from "./data/field.js";
 import { formats } from "./formats.js";
+import { numbers, parseInteractions } from "./parse-interactions.js";
 import type { SiteScore, SiteScores } from "./sensitivity/criterion.js";
 import { type CriterionName, criteria } from "./sensitivity/index.js";
 
@@ -11,10 +12,12 @@ import { type CriterionName, criteria } from "./sensitivity/index.js";
  */
 export function parseAnalysis(root: Field): Analysis {
   const version = root.at("version");
-  if (version.value !== 1) version.fail("1", "It was written by another version of bitwright; analyze again");
+  if (version.value !== 2) version.fail("2", "It was written by another version of bitwright; analyze again");
+  const sites = root.at("sites").list().map(parseSite);
+  const unfinished = root.at("unfinished");
   const { model, data, options } = root.at("binding").object(["model", "data", "options"]);
   return {
-    version: 1,
+    version: 2,
     binding: {
       model: model.text(),
       data: data.text(),
@@ -26,9 +29,11 @@ export function parseAnalysis(root: Field): Analysis {
       .at("floatKernels")
       .list()
       .map((field) => field.text()),
-    sites: root.at("sites").list().map(parseSite),
+    sites,
     criteria: parseCriteria(root.at("criteria")),
-    interactions: parseInteractions(root.at("interactions")),
+    interactions: parseInteractions(root.at("interactions"), new Set(sites.map(({ id }) => id))),
+    seconds: record(root.at("seconds"), (value) => value.number()),
+    ...(unfinished.present && { unfinished: parseUnfinished(unfinished) }),
   };
 }
 
@@ -79,8 +84,12 @@ function parseScore(field: Field): SiteScore {
   };
 }
 
-function parseInteractions(field: Field): Analysis["interactions"] {
-  return { source: field.at("source").choice(["none"]), choices: [], matrix: [] };
+function parseUnfinished(field: Field): Unfinished {
+  const { criteria, measured } = field.object(["criteria", "measured"]);
+  return {
+    ...(criteria.present && { criteria: parseCriteria(criteria) }),
+    ...(measured.present && { measured: measured.list().map((row, i) => numbers(row, i + 1)) }),
+  };
 }
 
 function record<T>(field: Field, parse: (member: Field) => T): Record<string, T> {

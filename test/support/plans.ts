@@ -77,7 +77,7 @@ export function sampleAnalysis(count: number): Analysis {
   ]).flatMap((pair, i) => pair.map((site) => ({ ...site, node: nodeName(i), op: "Conv", group: `weight ${i}` })));
   const cost = (i: number) => 10 ** -(i % 5);
   return {
-    version: 1,
+    version: 2,
     binding: { model: "m", data: "d", options: { samples: 64 } },
     ranges: { x: [-1, 1] },
     biasShifts: {},
@@ -92,5 +92,6 @@ export function sampleAnalysis(count: number): Analysis {
       ),
     },
     interactions: { source: "none", choices: [], matrix: [] },
+    seconds: { direct: 1 },
   };
 }

@@ -172,7 +172,7 @@ describe("parseAnalysis", () => {
   });
 
   it.each<[string, (analysis: Record<string, unknown>) => void]>([
-    ["version", (analysis) => (analysis.version = 2)],
+    ["version", (analysis) => (analysis.version = 1)],
     ["binding.model", (analysis) => (analysis.binding = { ...(analysis.binding as object), model: 1 })],
     ["ranges.x", (analysis) => (analysis.ranges = { x: [0] })],
     ["sites[0].kind", (analysis) => ((analysis.sites as Record<string, unknown>[])[0]!.kind = "other")],

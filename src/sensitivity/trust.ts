@@ -1,0 +1,19 @@
+import type { Prediction } from "./interactions.js";
+
+/** Share of the measured loss by which a prediction may be off and still be trusted. */
+const trustedShare = 0.15;
+
+/** A configuration's predicted loss beside its measured one. */
+export interface Trust extends Prediction {
+  readonly measured: number;
+  /** measured - predicted: third and higher orders, rounding that the choices do not account for, and the estimate's error. */
+  readonly residual: number;
+  /** Whether the residual is at most 15 % of the measured loss; otherwise configurations like this have to be measured. */
+  readonly trusted: boolean;
+}
+
+/** Judges a prediction by the loss that the configuration has on samples; both are rises over the float model's mean loss. */
+export function judgePrediction(prediction: Prediction, measured: number): Trust {
+  const residual = measured - prediction.loss;
+  return { ...prediction, measured, residual, trusted: Math.abs(residual) <= trustedShare * Math.abs(measured) };
+}
