@@ -1,7 +1,9 @@
 import { BitwrightError } from "../errors.js";
-import { type ModelSource, openSession, type Session, type SessionOptions } from "../export/session-node.js";
+import type { ModelSource, SessionOptions } from "../export/session-node.js";
 import { type Control, Stage } from "../progress.js";
+import { quantile } from "../quantile.js";
 import type { Feeds } from "../tensor.js";
+import { Turns } from "./turns-node.js";
 
 export interface LatencyOptions extends SessionOptions, Control {
   /** Timed runs of each model; 50 by default. */
@@ -38,21 +40,15 @@ export async function measureLatency(
     });
   }
   const stage = new Stage(options, "measure", repeats + warmup);
-  const sessions: Session[] = [];
   const times = models.map(() => new Float64Array(repeats));
-  try {
-    for (const { model } of models) sessions.push(await openSession(model, options));
-    for (let round = -warmup; round < repeats; round++) {
-      for (let turn = 0; turn < sessions.length; turn++) {
-        const which = (turn + round + warmup) % sessions.length;
-        const start = performance.now();
-        await sessions[which]!.run(feeds);
-        if (round >= 0) times[which]![round] = performance.now() - start;
-      }
-      stage.step();
-    }
-  } finally {
-    for (const session of sessions) await session.release();
+  await using turns = await Turns.open(
+    models.map(({ model }) => ({ model, feeds })),
+    options,
+  );
+  for (let round = -warmup; round < repeats; round++) {
+    const spent = await turns.round();
+    if (round >= 0) for (const [i, time] of spent.entries()) times[i]![round] = time;
+    stage.step();
   }
   return models.map(({ name }, i) => ({
     name,
@@ -63,12 +59,4 @@ export async function measureLatency(
       0.5,
     ),
   }));
-}
-
-/** The value below which a share of the samples lies, interpolated between the two nearest. */
-function quantile(samples: Float64Array, share: number): number {
-  const sorted = samples.toSorted();
-  const at = share * (sorted.length - 1);
-  const low = sorted[Math.floor(at)]!;
-  return low + (sorted[Math.ceil(at)]! - low) * (at - Math.floor(at));
 }

@@ -9,6 +9,8 @@ export type ModelSource = string | Uint8Array;
 export interface SessionOptions {
   /** Threads inside an operator; the runtime's own choice when absent. */
   readonly threads?: number;
+  /** Lets its threads sleep as soon as a run ends: threads that wait awake for the next one slow down other sessions that take turns with it. */
+  readonly takesTurns?: boolean;
 }
 
 /** An onnxruntime session on the CPU with default options: every graph optimization on, as users run it. */
@@ -35,6 +37,7 @@ export async function openSession(
     // Errors only: warnings go to the terminal, and an optimized model that is written brings one each time.
     logSeverityLevel: 3,
     ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+    ...(options.takesTurns === true ? { extra: { session: { force_spinning_stop: "1" } } } : {}),
     ...(optimizedModelPath === undefined ? {} : { optimizedModelFilePath: optimizedModelPath }),
   });
   return {
