@@ -5,15 +5,16 @@ import type { Divergence, Evaluator } from "../evaluate/evaluator.js";
 import type { LayoutParts } from "../evaluate/simulator.js";
 import type { Format } from "../formats.js";
 import type { Control } from "../progress.js";
-import type { Quantizer } from "../quantizer.js";
+import type { Quantizer, WeightQuantizer } from "../quantizer.js";
 import type { TensorOf } from "../tensor.js";
 import type { InteractionSource, Interactions } from "./interactions.js";
 
-/** A tensor whose format is chosen: a weight, or the activation that a layer multiplies. */
-export interface Site {
+/** A tensor whose format is chosen. */
+export type Site = WeightSite | ActivationSite;
+
+interface SiteOf<Q> {
   /** `node/weight` or `node/activation`. */
   readonly id: string;
-  readonly kind: "weight" | "activation";
   readonly tensor: string;
   readonly node: string;
   readonly port: number;
@@ -23,9 +24,19 @@ export interface Site {
   /** Sites of one group take their formats together. */
   readonly group: string;
   /** The quantizer of each format it may take, `float` left out. */
-  readonly quantizers: ReadonlyMap<Format, Quantizer>;
+  readonly quantizers: ReadonlyMap<Format, Q>;
   /** The model in which this site alone has a format, and everything else is float. */
   alone(format: Format): LayoutParts;
+}
+
+/** The weight of a layer. */
+export interface WeightSite extends SiteOf<WeightQuantizer> {
+  readonly kind: "weight";
+}
+
+/** The activation that a layer multiplies. */
+export interface ActivationSite extends SiteOf<Quantizer> {
+  readonly kind: "activation";
 }
 
 /** What a criterion found out about one site. */
@@ -52,7 +63,7 @@ export interface SensitivityContext extends Control {
   readonly evaluator: Evaluator;
   readonly sites: readonly Site[];
   /** Values of a weight site's tensor. */
-  readonly weight: (site: Site) => { readonly data: Float32Array; readonly dims: readonly number[] };
+  readonly weight: (site: WeightSite) => { readonly data: Float32Array; readonly dims: readonly number[] };
   /** A float tensor that the model stores. */
   readonly constant: (initializer: string) => TensorOf<"float32">;
   /** Second-order terms between the sites' choices; computed when first asked for, once for all criteria. */

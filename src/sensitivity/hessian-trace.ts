@@ -11,7 +11,7 @@ export const hessianTrace: Criterion = {
   name: "hessian-trace",
   async score(context) {
     const { sites } = context;
-    const activations = sites.filter(({ kind }) => kind === "activation");
+    const activations = sites.filter((site) => site.kind === "activation");
     const roundings = new Map<string, Rounding>();
     const traces = await estimateTraces(context, sites, {
       stage: "hessian-trace",
@@ -22,7 +22,8 @@ export const hessianTrace: Criterion = {
     const scores: Record<string, SiteScore> = {};
     for (const site of sites) {
       const { mean: trace, standardError } = traces.get(site.id)!;
-      const { errors, elements } = roundings.get(site.id) ?? (await weightRounding(context, site));
+      const { errors, elements } =
+        site.kind === "weight" ? await weightRounding(context, site) : roundings.get(site.id)!;
       const cost: Partial<Record<Format, number>> = {};
       for (const [format, error] of errors) {
         // A negative estimate says no more than that the site hardly matters.

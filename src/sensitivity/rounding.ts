@@ -1,7 +1,7 @@
-import { fakeQuantize } from "../backend/kernels.js";
 import type { Format } from "../formats.js";
+import { roundTo } from "../round-to.js";
 import { elementCount } from "../tensor.js";
-import type { SensitivityContext, Site } from "./criterion.js";
+import type { ActivationSite, SensitivityContext, Site, WeightSite } from "./criterion.js";
 
 /** What the formats of a site do to its tensor, in sums over elements. */
 export interface Rounding {
@@ -18,7 +18,7 @@ const zero = { scale: 1, zeroPoint: 0, qmin: 0, qmax: 0 };
 /** Of an activation in the engine's last run, over all of its samples. */
 export async function activationRounding(
   { engine }: Pick<SensitivityContext, "engine">,
-  { tensor, quantizers }: Site,
+  { tensor, quantizers }: ActivationSite,
 ): Promise<Rounding> {
   const value = engine.value(tensor);
   const grids = [...quantizers.values()].map(({ scales, zeroPoints, qmin, qmax }) => ({
@@ -55,7 +55,7 @@ export function addRounding(roundings: Map<string, Rounding>, { id }: Site, batc
 /** Of a weight. */
 export async function weightRounding(
   context: Pick<SensitivityContext, "backend" | "weight">,
-  site: Site,
+  site: WeightSite,
 ): Promise<Rounding> {
   const { data } = context.weight(site);
   const errors = new Map<Format, number>();
@@ -68,11 +68,11 @@ export async function weightRounding(
 /** Q(W) - W, shaped like the weight. */
 export async function weightError(
   { backend, weight }: Pick<SensitivityContext, "backend" | "weight">,
-  site: Site,
+  site: WeightSite,
   format: Format,
 ): Promise<Float32Array> {
   const { data, dims } = weight(site);
-  const error = await fakeQuantize(backend, data, dims, site.quantizers.get(format)!);
+  const error = await roundTo(backend, data, dims, site.quantizers.get(format)!);
   for (let i = 0; i < error.length; i++) error[i]! -= data[i]!;
   return error;
 }

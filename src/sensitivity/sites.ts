@@ -2,11 +2,12 @@ import type { BiasShifts } from "../calibrate/bias-correction.js";
 import type { LayoutParts } from "../evaluate/simulator.js";
 import type { Range } from "../export/layout.js";
 import type { LayoutOptions, PlannedLayer } from "../export/targets/target.js";
-import type { Format } from "../formats.js";
+import { quantizerOfWeight } from "../export/weight-quantizer.js";
+import type { Format, WeightFormat } from "../formats.js";
 import type { Quantizer } from "../quantizer.js";
 import { elementCount } from "../tensor.js";
 import { layoutOptions, type Workspace } from "../workspace.js";
-import type { Site } from "./criterion.js";
+import type { ActivationSite, Site, WeightSite } from "./criterion.js";
 
 /** The weight and, where the target can quantize it, the activation of every layer. */
 export function sitesOf(
@@ -17,22 +18,25 @@ export function sitesOf(
 ): Site[] {
   const options = layoutOptions(workspace, biasShifts);
   const activations = activationQuantizers(workspace, ranges, options);
-  return workspace.layers.flatMap((layer) => {
+  return workspace.layers.flatMap((layer): Site[] => {
     const { node, op, group, weight, input } = layer;
     const common = { node, op, group };
-    const weightSite: Site = {
+    const values = workspace.weight(weight.initializer);
+    const weightSite: WeightSite = {
       ...common,
       id: `${node}/weight`,
       kind: "weight",
       tensor: weight.initializer,
       port: weight.port,
       elements: elementCount(weight.dims),
-      quantizers: new Map(offered(layer, "weight").map((format) => [format, workspace.weightQuantizer(layer, format)])),
+      quantizers: new Map(
+        offered(layer, "weight").map((format) => [format, quantizerOfWeight(layer, values, format, options)]),
+      ),
       alone: (format) => weightAlone(workspace, ranges, options, node, format),
     };
     const quantizer = activations.get(node);
     if (quantizer === undefined) return [weightSite];
-    const activationSite: Site = {
+    const activationSite: ActivationSite = {
       ...common,
       id: `${node}/activation`,
       kind: "activation",
@@ -46,7 +50,7 @@ export function sitesOf(
   });
 }
 
-function offered({ choices }: PlannedLayer, part: "weight" | "activation"): Format[] {
+function offered({ choices }: PlannedLayer, part: "weight" | "activation"): WeightFormat[] {
   return [...new Set(choices.map((choice) => choice[part]))].filter((format) => format !== "float");
 }
 

@@ -1,11 +1,11 @@
 import { type DatasetFromOptions, datasetFrom } from "../../src/data/from-feeds.js";
 import { EngineModel } from "../../src/evaluate/engine-model.js";
 import { Evaluator } from "../../src/evaluate/evaluator.js";
-import { Simulator } from "../../src/evaluate/simulator.js";
-import type { Format } from "../../src/formats.js";
+import { type LayoutParts, Simulator } from "../../src/evaluate/simulator.js";
+import type { Format, WeightFormat } from "../../src/formats.js";
 import { Graph } from "../../src/onnx/graph.js";
 import type { OnnxModel } from "../../src/onnx/model.js";
-import type { Quantizer } from "../../src/quantizer.js";
+import type { Quantizer, WeightQuantizer } from "../../src/quantizer.js";
 import type { SensitivityContext, Site } from "../../src/sensitivity/criterion.js";
 import { elementCount, type Feeds, type TensorOf } from "../../src/tensor.js";
 import { backend } from "./backends.js";
@@ -14,7 +14,7 @@ import { backend } from "./backends.js";
 export interface SiteChoice {
   readonly node: string;
   readonly kind: Site["kind"];
-  readonly quantizers?: Readonly<Partial<Record<Format, Quantizer>>>;
+  readonly quantizers?: Readonly<Partial<Record<WeightFormat, WeightQuantizer>>>;
 }
 
 /** A symmetric quantizer per tensor, or per channel along `axis` when there are several scales. */
@@ -53,27 +53,33 @@ export async function sensitivityContext(
     const node = model.graph.node.find((candidate) => candidate.name === name)!;
     const port = kind === "weight" ? 1 : 0;
     const tensor = node.input[port]!;
-    const entries = Object.entries(quantizers) as [Format, Quantizer][];
-    return {
+    const common = {
       id: `${name}/${kind}`,
-      kind,
       tensor,
       node: name,
       port,
       op: node.opType,
       elements: elementCount(kind === "weight" ? weight(tensor).dims : shapes.get(tensor)!.slice(1)),
       group: name,
-      quantizers: new Map(entries),
-      alone: (format) => {
-        const quantizer = quantizers[format]!;
-        return kind === "weight"
-          ? {
-              weights: [{ node: name, port, initializer: tensor, quantizer, storage: "int8", kernel: "integer" }],
-              biases: [],
-              edges: [],
-            }
-          : { weights: [], biases: [], edges: [{ node: name, port, tensor, quantizer }] };
-      },
+    };
+    const entries = Object.entries(quantizers) as [WeightFormat, WeightQuantizer][];
+    const alone = { weights: [], biases: [], edges: [] };
+    if (kind === "weight") {
+      const of = (storage: WeightFormat, quantizer: WeightQuantizer): LayoutParts => ({
+        ...alone,
+        weights: [{ node: name, port, initializer: tensor, quantizer, storage, kernel: "float" }],
+      });
+      const layouts = new Map<Format, LayoutParts>(
+        entries.map(([format, quantizer]) => [format, of(format, quantizer)]),
+      );
+      return { ...common, kind, quantizers: new Map(entries), alone: (format) => layouts.get(format)! };
+    }
+    const uniform = new Map(entries as [Format, Quantizer][]);
+    return {
+      ...common,
+      kind,
+      quantizers: uniform,
+      alone: (format) => ({ ...alone, edges: [{ node: name, port, tensor, quantizer: uniform.get(format)! }] }),
     };
   });
   const batchSize = 2;
@@ -86,6 +92,10 @@ export async function sensitivityContext(
     evaluator: await Evaluator.create(engine, new Simulator(engine, model), dataset, samples, { batchSize }),
     sites,
     weight: (site) => weight(site.tensor),
+    constant: weight,
+    interactions: () => Promise.reject(new Error("no interactions in this test")),
+    known: {},
+    onScores: async () => {},
     loss: "cross-entropy",
     divergence: "kl",
     probes: 16,
