@@ -56,7 +56,7 @@ export function dequantizeFloats(
 }
 
 /** The index of the scale that an element belongs to, by the element's index in C order. */
-function scaleIndex(dims: readonly number[], granularity: Granularity): (element: number) => number {
+export function scaleIndex(dims: readonly number[], granularity: Granularity): (element: number) => number {
   switch (granularity.kind) {
     case "tensor":
       return () => 0;
