@@ -1,4 +1,5 @@
 import type { Backend } from "./backend/backend.js";
+import { fitDataset } from "./data/check-model.js";
 import type { Dataset, Selection } from "./data/dataset.js";
 import type { SplitName } from "./data/manifest.js";
 import { createScorer, type Outputs } from "./data/metrics/scorer.js";
@@ -49,7 +50,8 @@ export interface ModelEvaluation {
  */
 export async function evaluate(path: string, options: EvaluateOptions): Promise<ModelEvaluation> {
   const { reference, split = "verify", batchSize = defaults.batchSize, engine } = options;
-  const dataset = typeof options.data === "string" ? await openDataset(options.data) : options.data;
+  const data = typeof options.data === "string" ? await openDataset(options.data) : options.data;
+  const dataset = fitDataset(data, await readModelFile(path));
   const { metric } = dataset;
   if (metric.needs === "reference" && reference === undefined) {
     throw new BitwrightError("invalid-option", `the metric ${metric.name} compares with a reference model`, {

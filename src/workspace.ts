@@ -1,6 +1,7 @@
 import type { Backend } from "./backend/backend.js";
 import { searchScale } from "./backend/kernels.js";
 import type { BiasShifts } from "./calibrate/bias-correction.js";
+import { fitDataset } from "./data/check-model.js";
 import type { Dataset } from "./data/dataset.js";
 import { BitwrightError } from "./errors.js";
 import { EngineModel } from "./evaluate/engine-model.js";
@@ -51,11 +52,11 @@ export interface Workspace extends AsyncDisposable {
 export async function openWorkspace(
   backend: Backend,
   original: OnnxModel,
-  dataset: Dataset,
+  data: Dataset,
   options: Options,
 ): Promise<Workspace> {
-  checkSplits(dataset);
-  checkInputs(original, dataset);
+  checkSplits(data);
+  const dataset = fitDataset(data, original);
   const { model, changes } = cleanModel(original);
   const target = targets[options.target];
   const layers = target.layers(model).map((layer) => withFormats(layer, options));
@@ -96,17 +97,6 @@ export async function openWorkspace(
     weight,
     [Symbol.asyncDispose]: () => engine.dispose(),
   };
-}
-
-function checkInputs({ graph }: OnnxModel, { inputNames }: Dataset): void {
-  const stored = new Set(graph.initializer.map(({ name }) => name));
-  const missing = graph.input.map(({ name }) => name).filter((name) => !stored.has(name) && !inputNames.includes(name));
-  if (missing.length === 0) return;
-  throw new BitwrightError("invalid-data", "the data set does not feed every input of the model", {
-    where: "inputs",
-    expected: missing.join(", "),
-    received: inputNames.join(", "),
-  });
 }
 
 function checkSplits({ splits }: Dataset): void {

@@ -1,13 +1,56 @@
 import { BitwrightError } from "../errors.js";
+import { dataTypeInfo, dataTypeName } from "../onnx/data-types.js";
+import type { OnnxModel } from "../onnx/model.js";
+import { type Dim, declaredTypes } from "../onnx/value-types.js";
 import type { Dataset } from "./dataset.js";
 import type { InputInfo } from "./input.js";
+
+/**
+ * The data set as a model can take it: a model that declares a size for its batches gets batches of that size, whatever size is asked for.
+ * @throws BitwrightError `invalid-data` with every input that does not fit, or for samples that do not fill batches of the size that the model demands.
+ */
+export function fitDataset(dataset: Dataset, model: OnnxModel): Dataset {
+  const batchSize = checkAgainstModel(dataset, modelInputs(model));
+  if (batchSize === undefined) return dataset;
+  return {
+    ...dataset,
+    batches: (selection, _, options) => {
+      const count = typeof selection === "string" ? sampleCount(dataset, selection) : selection.length;
+      if (count % batchSize === 0) return dataset.batches(selection, batchSize, options);
+      throw new BitwrightError("invalid-data", "the samples do not fill the batches that the model takes", {
+        where: typeof selection === "string" ? selection : "samples",
+        expected: `a multiple of ${batchSize}`,
+        received: String(count),
+        remedy: "Change the splits of the manifest, or export the model with a free batch size.",
+      });
+    },
+  };
+}
+
+function sampleCount({ size, splits }: Dataset, selection: "all" | keyof Dataset["splits"]): number {
+  return selection === "all" ? size : splits[selection].length;
+}
 
 /** An input that a model declares. */
 export interface ModelInput {
   readonly name: string;
   readonly dtype: string;
   /** A size, or anything else for one that is free; undefined when not even the rank is declared. */
-  readonly dims: readonly (number | string | null | undefined)[] | undefined;
+  readonly dims: readonly Dim[] | undefined;
+}
+
+/** What a model has to be fed; float16 is fed as float32. */
+export function modelInputs({ graph }: OnnxModel): ModelInput[] {
+  const types = declaredTypes(graph);
+  const stored = new Set(graph.initializer.map(({ name }) => name));
+  return graph.input
+    .filter(({ name }) => !stored.has(name))
+    .map(({ name }) => {
+      const type = types.get(name);
+      const dtype =
+        type === undefined ? "no tensor" : (dataTypeInfo(type.dataType)?.holder ?? dataTypeName(type.dataType));
+      return { name, dtype, dims: type?.dims };
+    });
 }
 
 /**
@@ -48,10 +91,10 @@ function fixedBatch({ dims }: ModelInput, fed: InputInfo | undefined): number | 
   return isFixed(dim) ? dim : undefined;
 }
 
-function isFixed(dim: number | string | null | undefined): dim is number {
+function isFixed(dim: Dim): dim is number {
   return typeof dim === "number" && dim > 0;
 }
 
-function describe(dims: readonly (number | string | null | undefined)[]): string {
+function describe(dims: readonly (Dim | null)[]): string {
   return `[${dims.map((dim) => dim ?? "?").join(", ")}]`;
 }

@@ -1,6 +1,7 @@
 import type { Backend } from "../backend/backend.js";
 import { Graph } from "../backend/graph.js";
 import type { GraphOptions, NodeInfo } from "../backend/graph-types.js";
+import { modelInputs } from "../data/check-model.js";
 import type { Outputs } from "../data/metrics/scorer.js";
 import { BitwrightError } from "../errors.js";
 import type { OnnxModel } from "../onnx/model.js";
@@ -34,6 +35,7 @@ export class EngineModel {
    * @throws BitwrightError `unsupported-op` that names every node the engine lacks.
    */
   static async create(backend: Backend, model: OnnxModel, options: GraphOptions = {}): Promise<EngineModel> {
+    checkInputs(model, options);
     const { program, tensors, nodes } = encodeProgram(model);
     const graph = await Graph.create(backend, program, options);
     const engine = new EngineModel(backend, graph, model, tensors, nodes);
@@ -115,6 +117,17 @@ export function unsupportedOps(
     missing.set(type, [...(missing.get(type) ?? []), name]);
   }
   return [...missing].map(([op, nodes]) => ({ op, nodes }));
+}
+
+function checkInputs(model: OnnxModel, { precision }: GraphOptions): void {
+  const double = modelInputs(model).find(({ dtype }) => dtype === "float64");
+  if (double === undefined || precision === "float64") return;
+  throw new BitwrightError("invalid-model", "the engine computes in float32", {
+    where: `graph input "${double.name}"`,
+    expected: "float",
+    received: "double",
+    remedy: "Export the model in single precision",
+  });
 }
 
 function checkSupported(model: OnnxModel, nodes: readonly string[], infos: readonly NodeInfo[]): void {

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { checkAgainstModel } from "../../../src/data/check-model.js";
 import { datasetFrom } from "../../../src/data/from-feeds.js";
 import type { Feeds, Tensor } from "../../../src/tensor.js";
 
@@ -82,33 +81,5 @@ describe("data set from tensors", () => {
     ["a metric without what it needs", { x: f32([1], 1) }, { metric: "top1" }, /needs labels/],
   ])("refuses %s", async (_, feeds, options, message) => {
     await expect(datasetFrom(feeds, options)).rejects.toThrow(message);
-  });
-});
-
-describe("check against a model", () => {
-  const dataset = {
-    inputs: [
-      { name: "x", dtype: "float32", dims: [null, 3, 8, null], batchAxis: 0 },
-      { name: "rate", dtype: "int64", dims: [], batchAxis: undefined },
-    ],
-  } as const;
-  const rate = { name: "rate", dtype: "int64", dims: [] };
-
-  it("accepts free sizes, and tells the batch size that a model demands", () => {
-    expect(
-      checkAgainstModel(dataset, [{ name: "x", dtype: "float32", dims: ["batch", 3, 8, 8] }, rate]),
-    ).toBeUndefined();
-    expect(checkAgainstModel(dataset, [{ name: "x", dtype: "float32", dims: undefined }, rate])).toBeUndefined();
-    expect(checkAgainstModel(dataset, [{ name: "x", dtype: "float32", dims: [4, 3, "height", null] }, rate])).toBe(4);
-  });
-
-  it("names everything that does not fit", () => {
-    const inputs = [
-      { name: "x", dtype: "int32", dims: [1, 8, 3, 8] },
-      { name: "mask", dtype: "int64", dims: [1] },
-    ];
-    expect(() => checkAgainstModel(dataset, inputs)).toThrow(
-      /x: expected int32, received float32.*\n.*x: expected shape \[1, 8, 3, 8\], received \[\?, 3, 8, \?\].*\n.*mask: the data set has no such input\n.*rate: the model has no such input/,
-    );
   });
 });
