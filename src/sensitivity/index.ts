@@ -1,11 +1,15 @@
 import type { Criterion } from "./criterion.js";
 import { direct } from "./direct.js";
 import { hessianTrace } from "./hessian-trace.js";
+import { noise } from "./noise.js";
+import { relativeError } from "./quantization-error.js";
 
 /** Criteria by the name that `--method` and `--criteria` take. */
 export const criteria = {
   direct,
   "hessian-trace": hessianTrace,
+  "quantization-error": relativeError,
+  noise,
 } as const satisfies Record<string, Criterion>;
 
 export type CriterionName = keyof typeof criteria;
