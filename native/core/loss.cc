@@ -22,9 +22,10 @@ template <class T>
 Loss<T>::Loss(bw_loss kind, const Tensor& z, int64_t samples, Tensor target) : kind_(kind), z_(z), target_(std::move(target)), samples_(samples) {
   if (samples < 1 || z.count() == 0 || z.count() % samples != 0)
     invalid_model("an output of shape " + to_string(z.shape()) + " does not divide into " + std::to_string(samples) + " samples");
-  classes_ = z.rank() == 0 ? 1 : z.dim(-1);
+  // An output with a single axis has a number for each sample, unless that axis is the classes of one.
+  classes_ = z.rank() == 0 ? 1 : z.rank() == 1 && !rows_are_distributions() ? z.count() / samples : z.dim(-1);
   rows_ = z.count() / classes_;
-  if (rows_are_distributions() && rows_ % samples != 0)
+  if (rows_ % samples != 0)
     invalid_model("the last axis of an output of shape " + to_string(z.shape()) + " cannot be the classes of " + std::to_string(samples) + " samples");
   const int64_t expected = kind == BW_SUM ? 0 : kind == BW_CROSS_ENTROPY ? rows_ : z.count();
   if (target_.count() != expected)

@@ -3,7 +3,7 @@ import { Graph } from "../../src/backend/graph.js";
 import { encodeProgram } from "../../src/onnx/program.js";
 import { backend } from "../support/backends.js";
 import { buildModel } from "../support/model-builder.js";
-import { float32 } from "../support/tensors.js";
+import { float32, int64 } from "../support/tensors.js";
 
 /** y = relu(x w) with x [N, 2] and w [2, 2]. */
 const { program, tensors, nodes } = encodeProgram(
@@ -84,6 +84,29 @@ describe("a graph", () => {
       expect(forms).toEqual({ forms: Float64Array.of(2, 1), probes: 1, samples: 2, sites: 1 });
       expect(await graph.readProduct(id("w"), 0)).toEqual(Float64Array.of(2, 1, 1, 1));
     }));
+
+  test.each<[string, number, bigint, Float64Array | null]>([
+    ["takes the loss of outputs that are one number a sample", 1, 0n, Float64Array.of(0.5, 2)],
+    ["refuses the loss of an output that all samples share", 0, 1n, null],
+  ])("%s", async (_, axis, keepdims, expected) => {
+    const model = buildModel(13)
+      .input("x", ["N", 2])
+      .constant("axes", int64([1], [axis]))
+      .node("ReduceSum", ["x", "axes"], ["y"], { keepdims })
+      .output("y")
+      .build();
+    const { program, tensors } = encodeProgram(model);
+    const graph = await Graph.create(backend, program);
+    try {
+      await graph.run(new Map([[tensors.indexOf("x"), float32([2, 2], [1, 0, 1, 1])]]), { keep: true });
+      const value = tensors.indexOf("y");
+      const loss = graph.loss({ kind: "squared-error", value, target: new Float32Array(2) });
+      if (expected === null) await expect(loss).rejects.toMatchObject({ code: "invalid-model" });
+      else expect(await loss).toEqual(expected);
+    } finally {
+      await graph.dispose();
+    }
+  });
 
   test("gathers statistics of values", () =>
     withGraph(async (graph) => {
