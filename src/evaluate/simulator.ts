@@ -19,6 +19,9 @@ export class Simulator {
   readonly #applied = new Map<string, string>();
   /** Values by override; searches come back to the same few again and again. */
   readonly #cache = new Map<string, Float32Array>();
+  /** Numbers of the arrays that rounded weights come in, which are too long to tell apart by what they hold. */
+  readonly #arrays = new WeakMap<Float32Array, number>();
+  #arrayCount = 0;
   #outputEdges: readonly EdgeLayout[] = [];
 
   constructor(engine: EngineModel, model: OnnxModel) {
@@ -35,7 +38,7 @@ export class Simulator {
       this.#applied.delete(name);
     }
     for (const [name, override] of wanted) {
-      const key = overrideKey(override);
+      const key = this.#keyOf(override);
       if (this.#applied.get(name) === key) continue;
       await this.#engine.graph.setConstant(this.#engine.value(name), await this.#values(override, key));
       this.#applied.set(name, key);
@@ -75,22 +78,30 @@ export class Simulator {
     if (known !== undefined) return known;
     const { initializer, quantizer } = override;
     const { data, dims } = this.#constants.constant(initializer) as TensorOf<"float32">;
-    const exact = "values" in override ? override.values : data;
+    const exact = override.values ?? data;
     const values = quantizer === undefined ? exact : await roundTo(this.#engine.backend, exact, dims, quantizer);
     this.#cache.set(key, values);
     return values;
   }
+
+  /** Distinguishes what one initializer may be replaced by. */
+  #keyOf(override: Override): string {
+    const { initializer, quantizer, values } = override;
+    const content = "storage" in override ? this.#numberOf(values) : override.values.join();
+    const base = `${initializer} ${content}`;
+    if (quantizer === undefined) return base;
+    if (!isUniform(quantizer)) return `${base} ${quantizer.format} ${quantizer.scales.join()}`;
+    const { qmin, qmax, scales, zeroPoints } = quantizer;
+    const zeros = zeroPoints.some((zero) => zero !== 0) ? zeroPoints.join() : "";
+    return `${base} ${qmin} ${qmax} ${scales.join()} ${zeros}`;
+  }
+
+  #numberOf(values: Float32Array | undefined): string {
+    if (values === undefined) return "";
+    const number = this.#arrays.get(values) ?? ++this.#arrayCount;
+    this.#arrays.set(values, number);
+    return `#${number}`;
+  }
 }
 
 type Override = WeightLayout | BiasLayout;
-
-/** Distinguishes what one initializer may be replaced by. */
-function overrideKey(override: Override): string {
-  const { initializer, quantizer } = override;
-  const values = "values" in override ? override.values.join() : "";
-  if (quantizer === undefined) return `${initializer} ${values}`;
-  if (!isUniform(quantizer)) return `${initializer} ${values} ${quantizer.format} ${quantizer.scales.join()}`;
-  const { qmin, qmax, scales, zeroPoints } = quantizer;
-  const zeros = zeroPoints.some((zero) => zero !== 0) ? zeroPoints.join() : "";
-  return `${initializer} ${values} ${qmin} ${qmax} ${scales.join()} ${zeros}`;
-}

@@ -25,6 +25,8 @@ export interface WeightLayout {
   readonly port: number;
   readonly initializer: string;
   readonly quantizer: WeightQuantizer;
+  /** What is stored: values on the quantizer's grid. Absent when each element takes the grid's nearest. */
+  readonly values?: Float32Array;
   /** What the file holds. */
   readonly storage: WeightFormat;
   /** Whether the engine multiplies the stored codes, or the float values that it makes of what is stored once, at load. */

@@ -77,8 +77,9 @@ export class StoredWeights {
     return this.#dequantize(initializer, [name, this.#constants.scales(quantizer.scales)], 0);
   }
 
-  #codes({ initializer, quantizer, storage }: WeightLayout): string {
-    const { dims, data } = this.#value(initializer);
+  #codes({ initializer, quantizer, storage, values }: WeightLayout): string {
+    const { dims, data: exact } = this.#value(initializer);
+    const data = values ?? exact;
     const base = `${initializer}_${storage}`;
     const codes = isUniform(quantizer)
       ? integerTensor(dims, quantizeToCodes(data, dims, quantizer), storage)

@@ -28,6 +28,17 @@ export const minmaxScales: WeightScales = ({ layer, weight, limit }) => {
   return largest.map((peak) => peak / limit);
 };
 
+/** A weight on the symmetric grid of a format. */
+export interface RoundedWeight {
+  /** One for each output channel. */
+  readonly scales: Float32Array;
+  /** Whole multiples of the scales, shaped like the weight. */
+  readonly values: Float32Array;
+}
+
+/** What weights become in a format where rounding each element by itself is not the best; the same object at every call. */
+export type RoundedWeights = (layer: Layer, format: WeightFormat) => RoundedWeight | undefined;
+
 export interface WeightQuantizerOptions {
   /** Scales of int8 and int4 weights; by default those that just cover each channel, as wider and floating formats always have. */
   readonly weightScales?: WeightScales;

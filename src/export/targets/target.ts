@@ -3,7 +3,7 @@ import type { OnnxModel } from "../../onnx/model.js";
 import type { BiasCorrections } from "../bias-quantizer.js";
 import type { Layer } from "../layers.js";
 import type { Layout, Range } from "../layout.js";
-import type { WeightQuantizerOptions } from "../weight-quantizer.js";
+import type { RoundedWeights, WeightQuantizerOptions } from "../weight-quantizer.js";
 
 /** An engine to write for: what it can run fast, and how a file must look for it to do so. */
 export interface Target {
@@ -34,6 +34,8 @@ export interface PlannedLayer extends Layer {
 }
 
 export interface LayoutOptions extends Pick<WeightQuantizerOptions, "weightScales"> {
+  /** Weights that are not rounded to nearest; all are by default. They hold codes of full range. */
+  readonly roundedWeights?: RoundedWeights;
   /** What rounding the weights shifts the outputs by, to be taken off the biases; nothing by default. */
   readonly biasCorrections?: BiasCorrections;
   /**

@@ -31,12 +31,15 @@ export function layoutOf(
     const weight = graph.constant(layer.weight.initializer) as TensorOf<"float32">;
     const kernel = isInteger(layer) ? "integer" : "float";
     const reduceRange = kernel === "integer" && options.reduceRange === true;
-    const rounding = quantizerOfWeight(layer, weight, format, { ...options, reduceRange });
+    const rounded = reduceRange ? undefined : options.roundedWeights?.(layer, format);
+    const scales = rounded === undefined ? options : { weightScales: () => rounded.scales };
+    const rounding = quantizerOfWeight(layer, weight, format, { ...scales, reduceRange });
     const bias = biasOf(graph, layer, format, options);
     const inputScale = kernel === "integer" ? quantizerOf(layer.input.tensor).scales[0]! : undefined;
     const quantizer = inputScale === undefined ? rounding : holdingBias(rounding, bias?.values, inputScale);
     const { port, initializer } = layer.weight;
-    weights.push({ node: layer.node, port, initializer, quantizer, storage: format, kernel });
+    const values = rounded && { values: rounded.values };
+    weights.push({ node: layer.node, port, initializer, quantizer, ...values, storage: format, kernel });
     if (bias === undefined) continue;
     if (inputScale !== undefined) biases.push({ ...bias, quantizer: biasQuantizer(quantizer.scales, inputScale) });
     else if (bias.corrected) biases.push(bias);
