@@ -1,19 +1,24 @@
 import type { SearchName } from "./search/index.js";
 import type { CriterionName } from "./sensitivity/index.js";
+import type { InteractionSource } from "./sensitivity/interactions.js";
 
 /** A whole way to a configuration, made of parts that can be chosen one by one as well. */
 export interface Method {
   /** What predicts the harm of each site and format. */
   readonly criterion: CriterionName;
+  /** Where second-order terms between sites come from. */
+  readonly interactions: InteractionSource;
   readonly search: SearchName;
 }
 
 /** Methods by the name that `--method` takes. */
 export const methods = {
+  /** Traces of Hessians augmented with what sites add to each other (arXiv 2306.04879, our reading). */
+  "augmented-hessian": { criterion: "hessian-trace", interactions: "hessian", search: "bisection" },
   /** Every site in every format by itself, measured on real samples. */
-  direct: { criterion: "direct", search: "bisection" },
+  direct: { criterion: "direct", interactions: "none", search: "bisection" },
   /** HAWQ-V2 (Dong et al., 2019): average Hessian traces times squared quantization errors. */
-  "hawq-v2": { criterion: "hessian-trace", search: "bisection" },
+  "hawq-v2": { criterion: "hessian-trace", interactions: "none", search: "bisection" },
 } as const satisfies Record<string, Method>;
 
 export type MethodName = keyof typeof methods;

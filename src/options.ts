@@ -15,6 +15,7 @@ import {
   weightProbes,
 } from "./sensitivity/criterion.js";
 import { type CriterionName, criteria } from "./sensitivity/index.js";
+import { type InteractionSource, interactionSources } from "./sensitivity/interactions.js";
 
 /** Choices of a run that its results depend on; {@link defaults} stand for what is not given. */
 export interface RunOptions {
@@ -24,6 +25,8 @@ export interface RunOptions {
   readonly method?: MethodName;
   /** Predicts the harm of each site and format; the method's own by default. */
   readonly criterion?: CriterionName;
+  /** Where second-order terms between sites come from; the method's own by default. */
+  readonly interactions?: InteractionSource;
   /** Finds a configuration; the method's own by default. */
   readonly search?: SearchName;
   /** What is made as small as the limits allow. */
@@ -105,6 +108,7 @@ export function resolveOptions(options: RunOptions): Options {
   return Object.freeze({
     method,
     criterion: choice("criterion", options.criterion ?? parts.criterion, keys(criteria)),
+    interactions: choice("interactions", options.interactions ?? parts.interactions, interactionSources),
     search: choice("search", options.search ?? parts.search, keys(searches)),
     minimize: choice("minimize", options.minimize ?? defaults.minimize, objectives),
     target: choice("target", options.target ?? defaults.target, keys(targets)),

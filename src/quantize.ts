@@ -62,6 +62,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   await using workspace = await openWorkspace(backend, original, dataset, run);
   const analysis = await analyze(workspace, {
     criteria: [run.criterion],
+    interactions: run.interactions,
     binding,
     known: options.analysis,
     findFloatKernels: (ranges) => measuredFloatKernels(workspace, ranges, { onProgress, signal }),

@@ -6,6 +6,7 @@ import { choiceKey, type Format, type LayerChoice } from "../formats.js";
 import { groupLayers } from "../groups.js";
 import { type Control, Stage } from "../progress.js";
 import type { SiteScores } from "../sensitivity/criterion.js";
+import { chosenIndices, predictLoss } from "../sensitivity/interactions.js";
 import { layoutOptions, type Workspace } from "../workspace.js";
 import { type Calibration, calibrate } from "./calibration.js";
 import { randomConfigurations } from "./configurations.js";
@@ -88,7 +89,7 @@ export async function judge(workspace: Workspace, analysis: Analysis, options: J
     const sites = judgedSites(analysis, scores, direct);
     return {
       name,
-      seconds: null,
+      seconds: analysis.seconds[name] ?? null,
       sites,
       all: overall(sites),
       ...wholes(configurations.map((choices) => sumOfCosts(scores, choices))),
@@ -99,8 +100,29 @@ export async function judge(workspace: Workspace, analysis: Analysis, options: J
     samples: samples.length,
     configurations: configurations.map((choices, i) => ({ layers: countChoices(choices), measured: measured[i]! })),
     mild,
-    predictors,
+    predictors: [
+      ...predictors,
+      ...withInteractions(analysis, configurations).map(({ name, predicted }) => ({
+        name,
+        seconds: analysis.seconds[analysis.interactions.source] ?? null,
+        sites: [],
+        all: null,
+        ...wholes(predicted),
+      })),
+    ],
   };
+}
+
+/** What the quadratic model predicts of whole configurations, if the analysis has one. */
+function withInteractions({ interactions }: Analysis, configurations: readonly ReadonlyMap<string, LayerChoice>[]) {
+  if (interactions.source === "none") return [];
+  const name = `${interactions.source} with interactions`;
+  return [
+    {
+      name,
+      predicted: configurations.map((choices) => predictLoss(interactions, chosenIndices(interactions, choices)).loss),
+    },
+  ];
 }
 
 /** What each configuration does to the outputs, in the engine's simulation of the exported file. */

@@ -1,4 +1,4 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { writeAnalysis } from "../../analysis-node.js";
 import { analyze } from "../../analyze.js";
 import { bindingOf } from "../../binding.js";
@@ -9,9 +9,11 @@ import { readModelFile } from "../../onnx/model-node.js";
 import { defaults, resolveOptions } from "../../options.js";
 import { textAnalysis } from "../../report/text-analysis.js";
 import { type CriterionName, criteria } from "../../sensitivity/index.js";
+import type { InteractionSource } from "../../sensitivity/interactions.js";
 import { openWorkspace } from "../../workspace.js";
 import { listOf } from "../arguments.js";
 import { addCommonOptions } from "../common-options.js";
+import { interactionsOption } from "../method-options.js";
 import { checkOutputs } from "../output-paths.js";
 import { type AnalysisOptions, addAnalysisOptions, runOptions } from "../run-options.js";
 import { resumableAnalysis } from "../saved-analysis.js";
@@ -22,6 +24,7 @@ interface Options extends AnalysisOptions {
   readonly data: string;
   readonly output: string;
   readonly criteria: CriterionName[];
+  readonly interactions: InteractionSource;
   readonly force?: boolean;
 }
 
@@ -34,7 +37,7 @@ export function define(command: Command): void {
     .option("--criteria <list>", `what to measure: ${names.join(", ")}`, listOf(names), [
       methods[defaults.method].criterion,
     ])
-    .addOption(new Option("--interactions <source>", "terms between two sites").choices(["none"]).default("none"));
+    .addOption(interactionsOption("second-order terms between every two sites").default("none"));
   addAnalysisOptions(command).option("--force", "replace a saved analysis of something else");
   addCommonOptions(command).action((model: string, options: Options) =>
     run(options, (session) => analyzeModel(model, options, session)),
@@ -53,6 +56,7 @@ async function analyzeModel(path: string, options: Options, session: Session): P
   const { onProgress, signal } = session;
   const analysis = await analyze(workspace, {
     criteria: options.criteria,
+    interactions: options.interactions,
     binding,
     known,
     findFloatKernels: (ranges) => measuredFloatKernels(workspace, ranges, { onProgress, signal }),

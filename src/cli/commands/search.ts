@@ -3,7 +3,7 @@ import type { Analysis } from "../../analysis.js";
 import { readAnalysis } from "../../analysis-node.js";
 import { openDataset } from "../../data/open-node.js";
 import { BitwrightError } from "../../errors.js";
-import { type MethodName, methods } from "../../methods.js";
+import { type Method, type MethodName, methods } from "../../methods.js";
 import { type Options as ResolvedOptions, type RunOptions, resolveOptions } from "../../options.js";
 import { addCommonOptions, type CommonOptions } from "../common-options.js";
 import { addLimitOptions, type LimitOptions, limitsOf } from "../limit-options.js";
@@ -44,24 +44,37 @@ async function searchModel(model: string, options: Options, session: Session): P
     ...methodParts(options),
     method: options.method ?? methodOf(known),
   };
-  checkCriterion(known, resolveOptions(given), options);
+  checkParts(known, resolveOptions(given), options);
   const dataset = await openDataset(options.data);
   return writeQuantized(session, { model, dataset, limits, run: given, known }, options);
 }
 
-/** The first method that an analysis has all parts of; with a criterion of the user's choice any would do. */
-function methodOf({ criteria }: Analysis): MethodName {
+/** The first method that an analysis has all parts of; with parts of the user's choice any would do. */
+function methodOf({ criteria, interactions: { source } }: Analysis): MethodName {
   const names = Object.keys(methods) as MethodName[];
-  return names.find((name) => criteria[methods[name].criterion] !== undefined) ?? names[0]!;
+  const has = ({ criterion, interactions }: Method) =>
+    criteria[criterion] !== undefined && ["none", source].includes(interactions);
+  return names.find((name) => has(methods[name])) ?? names[0]!;
 }
 
 /** @throws BitwrightError `invalid-option` when the analysis does not have what the search goes by. */
-function checkCriterion({ criteria }: Analysis, { criterion }: ResolvedOptions, { analysis }: Options): void {
-  if (criteria[criterion] !== undefined) return;
-  throw new BitwrightError("invalid-option", "the analysis does not have this criterion", {
-    where: analysis,
-    expected: Object.keys(criteria).join(", ") || "an analysis that has ended",
-    received: criterion,
-    remedy: "Let analyze go on with --criteria.",
-  });
+function checkParts(
+  { criteria, interactions: { source } }: Analysis,
+  run: ResolvedOptions,
+  { analysis }: Options,
+): void {
+  const lacks = (what: string, flag: string, expected: string, received: string) =>
+    new BitwrightError("invalid-option", `the analysis does not have ${what}`, {
+      where: analysis,
+      expected,
+      received,
+      remedy: `Let analyze go on with ${flag}.`,
+    });
+  if (criteria[run.criterion] === undefined) {
+    const known = Object.keys(criteria).join(", ") || "an analysis that has ended";
+    throw lacks("this criterion", `--criteria ${run.criterion}`, known, run.criterion);
+  }
+  if (!["none", source].includes(run.interactions)) {
+    throw lacks("these interactions", `--interactions ${run.interactions}`, source, run.interactions);
+  }
 }
