@@ -1,15 +1,18 @@
-import { type Analysis, predictedCost, rangesOf } from "./analysis.js";
-import { layerBytes } from "./cost/bytes.js";
-import { withinBand } from "./data/band.js";
+import { type Analysis, rangesOf } from "./analysis.js";
+import { type Band, type BandResult, withinBand } from "./data/band.js";
 import { standardErrorOfChange } from "./data/metrics/metric.js";
 import { Evaluator } from "./evaluate/evaluator.js";
 import type { Layout } from "./export/layout.js";
 import type { PlannedLayer } from "./export/targets/target.js";
-import { choiceKey, type LayerChoice } from "./formats.js";
+import type { LayerChoice } from "./formats.js";
+import { groupLayers } from "./groups.js";
 import type { Limits } from "./options.js";
 import type { Control } from "./progress.js";
 import { searches } from "./search/index.js";
-import type { Assignment, SearchGroup, SearchProblem, SearchResult } from "./search/problem.js";
+import type { Assignment, ResourceName, SearchGroup, SearchProblem, SearchResult } from "./search/problem.js";
+import { excessOf, predictedLoss, usedOf } from "./search/score.js";
+import { predictionsOf } from "./search-groups.js";
+import { resourcesOf } from "./search-resources.js";
 import type { SiteScores } from "./sensitivity/criterion.js";
 import type { CriterionName } from "./sensitivity/index.js";
 import { layoutOptions, type Workspace } from "./workspace.js";
@@ -22,6 +25,16 @@ export interface SearchOutcome {
   /** What the layers take under an assignment. */
   choices(assignment: Assignment): Map<string, LayerChoice>;
   layout(assignment: Assignment): Layout;
+  /** What an assignment is predicted to cause and to use. */
+  predict(assignment: Assignment): Predicted;
+}
+
+export interface Predicted {
+  /** Rise of the mean loss. */
+  readonly loss: number;
+  readonly used: Readonly<Partial<Record<ResourceName, number>>>;
+  /** Whether the limits on resources are met. */
+  readonly withinLimits: boolean;
 }
 
 export interface SearchOptions extends Control {
@@ -29,7 +42,10 @@ export interface SearchOptions extends Control {
   readonly criterion: CriterionName;
 }
 
-/** Searches the smallest configuration inside the limits, guided by a saved analysis, with the engine as judge on the search split. */
+/**
+ * Searches the best configuration inside the limits, guided by a saved analysis, with the engine as judge on the search split.
+ * @throws BitwrightError `invalid-option` when a limit or the objective needs a latency model that the analysis lacks.
+ */
 export async function searchPlan(
   workspace: Workspace,
   analysis: Analysis,
@@ -40,10 +56,10 @@ export async function searchPlan(
   const scores = analysis.criteria[criterion]!;
   const ranges = rangesOf(analysis);
   const rounding = layoutOptions(workspace, analysis.biasShifts);
-  const groups = searchGroups(
-    layers.map((layer) => onFloatKernel(layer, analysis)),
-    scores,
-  );
+  const layerGroups = groupLayers(layers.map((layer) => onFloatKernel(layer, analysis)));
+  const predictions = predictionsOf(layerGroups, scores, analysis.interactions);
+  const { groups } = predictions;
+  const resources = await resourcesOf(workspace, layerGroups, limits, options);
   const evaluator = await Evaluator.create(engine, simulator, dataset, "search", {
     batchSize: run.batchSize,
     divergence: workspace.divergence,
@@ -52,7 +68,11 @@ export async function searchPlan(
   const choices = (assignment: Assignment) => choicesOf(groups, assignment);
   const layout = (assignment: Assignment) => target.layout(model, choices(assignment), ranges, rounding);
   const problem: SearchProblem = {
-    groups,
+    ...predictions,
+    resources,
+    minimize: run.minimize === "latency" ? "latencyMs" : "bytes",
+    band: limits.keep !== undefined || limits.maxKl !== undefined,
+    seed: run.seed,
     async evaluate(assignment) {
       const { metric, divergence, scores } = await evaluator.evaluate(layout(assignment));
       const { float } = evaluator;
@@ -60,11 +80,11 @@ export async function searchPlan(
       // The samples may be too few to tell the band from noise: what they do not speak against is for verification to judge.
       const doubt = standardErrorOfChange(float.scores, scores) * (higherIsBetter ? 1 : -1);
       const result = { float: float.metric, quantized: metric + doubt, higherIsBetter, kl: divergence };
-      return { metric, divergence, feasible: withinBand(result, limits) };
+      return { metric, divergence, excess: bandExcess(result, limits) };
     },
   };
   const result = await searches[run.search](problem, { onProgress, signal });
-  return { groups, result, scores, choices, layout };
+  return { groups, result, scores, choices, layout, predict: (assignment) => predict(problem, assignment) };
 }
 
 /** A layer without the choices for integer kernels, if it runs faster on a float one. */
@@ -73,30 +93,29 @@ function onFloatKernel(layer: PlannedLayer, { floatKernels }: Analysis): Planned
   return { ...layer, choices: layer.choices.filter(({ activation }) => activation === "float") };
 }
 
-function searchGroups(layers: readonly PlannedLayer[], scores: SiteScores): SearchGroup[] {
-  const members = new Map<string, PlannedLayer[]>();
-  for (const layer of layers) members.set(layer.group, [...(members.get(layer.group) ?? []), layer]);
-  return [...members].map(([id, group]) => ({
-    id: group.length === 1 ? group[0]!.node : id,
-    layers: group.map(({ node }) => node),
-    choices: sharedChoices(group).map((choice) => ({
-      choice,
-      cost: group.reduce((sum, { node }) => sum + predictedCost(scores, node, choice), 0),
-      bytes: group.reduce((sum, layer) => sum + layerBytes(layer, choice), 0),
-    })),
-  }));
-}
-
-/** The choices that every layer of a group has; float is always among them, first. */
-function sharedChoices(group: readonly PlannedLayer[]): LayerChoice[] {
-  const [first, ...others] = group.map(({ choices }) => choices);
-  return first!.filter((choice) =>
-    others.every((choices) => choices.some((other) => choiceKey(other) === choiceKey(choice))),
-  );
+/** By how much a band is left: the excess over each limit as a share of it, summed; 0 inside. */
+function bandExcess(result: BandResult & { readonly kl: number }, band: Band): number {
+  if (withinBand(result, band)) return 0;
+  const { float, quantized, higherIsBetter, kl } = result;
+  const { keep = 0, maxKl = Number.POSITIVE_INFINITY } = band;
+  const lost = higherIsBetter ? 1 - quantized / (keep * float) : (quantized * keep) / float - 1;
+  const excess = Math.max(0, lost) + Math.max(0, kl / maxKl - 1);
+  // A figure that is not a number is outside of every band.
+  return Number.isFinite(excess) ? Math.max(excess, Number.MIN_VALUE) : Number.MAX_VALUE;
 }
 
 function choicesOf(groups: readonly SearchGroup[], assignment: Assignment): Map<string, LayerChoice> {
   return new Map(
     groups.flatMap(({ layers, choices }, g) => layers.map((node) => [node, choices[assignment[g]!]!.choice] as const)),
   );
+}
+
+function predict(problem: SearchProblem, assignment: Assignment): Predicted {
+  const { groups, resources } = problem;
+  const used = resources.map((resource) => usedOf(groups, resource, assignment));
+  return {
+    loss: predictedLoss(problem, assignment),
+    used: Object.fromEntries(resources.map(({ name }, r) => [name, used[r]!])),
+    withinLimits: excessOf(resources, used) === 0,
+  };
 }

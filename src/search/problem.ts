@@ -1,36 +1,72 @@
 import type { LayerChoice } from "../formats.js";
 import type { Control } from "../progress.js";
 
-/** Layers that take the same choice. */
+/** Layers that take the same choice: one variable of the search. */
 export interface SearchGroup {
   readonly id: string;
   readonly layers: readonly string[];
+  /** Float first. */
   readonly choices: readonly GroupChoice[];
+  /** How much an error in this group's tensors matters for its size, whatever the format: HAWQ-V2 sorts by it. */
+  readonly sensitivity: number;
 }
 
 export interface GroupChoice {
   readonly choice: LayerChoice;
-  /** Predicted rise of the loss when the whole group takes it. */
+  /** Predicted rise of the loss when this group alone takes it; a wider format never costs more. */
   readonly cost: number;
-  /** Of the group's weights in the file. */
-  readonly bytes: number;
 }
 
 /** Index of the choice of each group, in group order; 0 is float. */
 export type Assignment = readonly number[];
 
-/** What an assignment does on the search samples. */
-export interface Verdict {
-  /** Whether it lies inside the user's band. */
-  readonly feasible: boolean;
+/** A table over the choices of a few groups: row-major, the last group fastest. */
+export interface Factor {
+  readonly groups: readonly number[];
+  readonly values: Float64Array;
+}
+
+export type ResourceName = "bytes" | "latencyMs" | "macs";
+
+/** Something that a configuration uses: a fixed part, and the sum of factors. */
+export interface Resource {
+  readonly name: ResourceName;
+  readonly fixed: number;
+  readonly factors: readonly Factor[];
+  readonly limit?: number;
+}
+
+/** What the samples say about an assignment. */
+export interface Judgement {
   readonly metric: number;
   readonly divergence: number;
+  /** By how much the user's band is left: each limit's excess as a share of the limit, summed; 0 inside, and without a band. */
+  readonly excess: number;
+}
+
+/** A judgement together with what the assignment uses. */
+export interface Verdict extends Judgement {
+  /** Whether every limit holds, the band and those on resources. */
+  readonly feasible: boolean;
 }
 
 export interface SearchProblem {
   readonly groups: readonly SearchGroup[];
+  /**
+   * Second-order terms between choices of different groups. One row for each choice of each group, in order; symmetric; zero between choices
+   * of one group. Predicted loss of an assignment: the sum of its costs and of the terms of its pairs.
+   */
+  readonly interactions?: readonly Float64Array[];
+  /** Bytes, and what else is known. */
+  readonly resources: readonly Resource[];
+  /** What is made small inside the band. */
+  readonly minimize: "bytes" | "latencyMs";
+  /** Whether `evaluate` judges by a band. Without one the predicted loss is made small inside the limits on resources. */
+  readonly band: boolean;
+  /** Of what a search draws. */
+  readonly seed: number;
   /** Runs the model as assigned on the search samples. */
-  evaluate(assignment: Assignment): Promise<Verdict>;
+  evaluate(assignment: Assignment): Promise<Judgement>;
 }
 
 /** One step of a search, for the report. */
@@ -42,14 +78,27 @@ export interface SearchStep {
 }
 
 export interface SearchResult {
-  /** The smallest feasible assignment seen; the float one when none was. */
+  /** The best assignment seen that meets every limit; when none did, the one with the smallest excess. */
   readonly assignment: Assignment;
   readonly verdict: Verdict;
   readonly steps: readonly SearchStep[];
-  /** Groups in the order in which they were lowered; undoing from the end is the way back when verification fails. */
+  /** A way from float to the assignment, least harm first; undoing from the end is the way back when verification fails. */
   readonly lowered: readonly Lowering[];
   /** Why the search ended. */
   readonly stopped: string;
+  /** How good the predictions say that the assignment is, from searches that prove it. */
+  readonly proof?: Proof;
+}
+
+/** What no assignment inside the limits on resources can fall below, as predicted. */
+export interface Proof {
+  readonly minimized: "loss" | ResourceName;
+  /** Largest predicted loss that was allowed, where that was not what is minimized. */
+  readonly lossBudget?: number;
+  readonly value: number;
+  readonly bound: number;
+  /** (value - bound) / value; 0 when it is optimal. */
+  readonly gap: number;
 }
 
 export interface Lowering {
@@ -58,10 +107,8 @@ export interface Lowering {
   readonly to: number;
 }
 
-/** Finds a small assignment inside the band. Deterministic; on an abort the best found so far is the result. */
+/**
+ * Finds a good assignment. Deterministic; on an abort the best found so far is the result.
+ * @throws BitwrightError `infeasible` when not even the float model is inside the band.
+ */
 export type Search = (problem: SearchProblem, control: Control) => Promise<SearchResult>;
-
-/** Bytes of all weights as assigned. */
-export function bytesOf({ groups }: Pick<SearchProblem, "groups">, assignment: Assignment): number {
-  return groups.reduce((sum, group, g) => sum + group.choices[assignment[g]!]!.bytes, 0);
-}

@@ -1,0 +1,102 @@
+import { toBinary } from "@bufbuild/protobuf";
+import { type Amount, resolveAmount } from "./amount.js";
+import { layerBytes } from "./cost/bytes.js";
+import { layerMacs } from "./cost/macs.js";
+import type { PlannedLayer } from "./export/targets/target.js";
+import { formats, type LayerChoice } from "./formats.js";
+import type { LayerGroup } from "./groups.js";
+import { cloneMessage } from "./onnx/clone.js";
+import { ModelProtoSchema } from "./onnx/generated/onnx_pb.js";
+import { type OnnxModel, storedBytes } from "./onnx/model.js";
+import { everyTensor } from "./onnx/traverse.js";
+import type { Limits } from "./options.js";
+import type { Control } from "./progress.js";
+import type { Factor, Resource } from "./search/problem.js";
+import type { Workspace } from "./workspace.js";
+
+/** What configurations use of everything that is known, with the user's limits. */
+export async function resourcesOf(
+  workspace: Workspace,
+  groups: readonly LayerGroup[],
+  limits: Limits,
+  control: Control,
+): Promise<Resource[]> {
+  return [
+    bytesResource(workspace, groups, limits.maxSize),
+    macsResource(groups, await layerShapes(workspace, control), limits.maxMacs),
+  ];
+}
+
+/** Bytes of the written file: what is not layers as the float model has it, and the layers' tensors. */
+function bytesResource({ original, model }: Workspace, groups: readonly LayerGroup[], limit?: Amount): Resource {
+  const float: LayerChoice = { weight: "float", activation: "float" };
+  const bytes = (group: LayerGroup, choice: LayerChoice) =>
+    sum(withOwnWeight(group), (layer) => layerBytes(layer, choice));
+  return {
+    name: "bytes",
+    fixed: fileBytes(model) - sum(groups, (group) => bytes(group, float)),
+    factors: unaryFactors(groups, bytes),
+    ...(limit !== undefined && { limit: resolveAmount(limit, fileBytes(original)) }),
+  };
+}
+
+/** Layers of a group that share one weight store it once. */
+function withOwnWeight({ layers }: LayerGroup): PlannedLayer[] {
+  return [...new Map(layers.map((layer) => [layer.weight.initializer, layer])).values()];
+}
+
+/**
+ * Multiply-accumulates of one sample, counted by the width of the wider operand: a float one is one, int8 by int8 a quarter, and a narrow weight that
+ * meets a float activation saves nothing, since it is multiplied as a float.
+ */
+function macsResource(
+  groups: readonly LayerGroup[],
+  shapes: ReadonlyMap<string, readonly number[]>,
+  limit?: Amount,
+): Resource {
+  const macs = ({ layers }: LayerGroup, { weight, activation }: LayerChoice) =>
+    sum(layers, (layer) => layerMacs(layer, shapes)) * (Math.max(formats[weight].bits, formats[activation].bits) / 32);
+  const float = sum(groups, (group) => macs(group, { weight: "float", activation: "float" }));
+  return {
+    name: "macs",
+    fixed: 0,
+    factors: unaryFactors(groups, macs),
+    ...(limit !== undefined && { limit: resolveAmount(limit, float) }),
+  };
+}
+
+function unaryFactors(
+  groups: readonly LayerGroup[],
+  value: (group: LayerGroup, choice: LayerChoice) => number,
+): Factor[] {
+  return groups.map((group, g) => ({
+    groups: [g],
+    values: Float64Array.from(group.choices, (choice) => value(group, choice)),
+  }));
+}
+
+/** Shapes of the tensors that decide how much work layers are, for the first sample of the search split. */
+async function layerShapes(
+  { dataset, engine, layers }: Workspace,
+  { signal }: Control,
+): Promise<Map<string, readonly number[]>> {
+  const values = [...new Set(layers.map(({ work }) => work.tensor))];
+  const shapes = new Map<string, readonly number[]>();
+  for await (const { feeds } of dataset.batches(dataset.splits.search.slice(0, 1), 1, { signal })) {
+    await engine.run(feeds, { values, signal });
+    for (const name of values) shapes.set(name, (await engine.read(name)).dims);
+  }
+  return shapes;
+}
+
+/** Size of a model as a file, without making a copy of its weights. */
+function fileBytes({ proto }: OnnxModel): number {
+  const hollow = cloneMessage(proto);
+  const stored = storedBytes(hollow);
+  for (const tensor of everyTensor(hollow)) tensor.rawData = new Uint8Array(0);
+  return toBinary(ModelProtoSchema, hollow).length + stored;
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}
