@@ -72,6 +72,8 @@ export interface SensitivityContext extends Control {
   readonly known: SiteScores;
   /** Takes the scores of all sites finished so far, for a later run to go on from. */
   readonly onScores: (scores: SiteScores) => Promise<void>;
+  /** Takes mean_n L_n^2 of the float model's losses, to which the limits of `loss-mse` are relative. */
+  readonly onMeanSquaredLoss?: (value: number) => void;
   readonly loss: LossName;
   readonly divergence: Divergence;
   /** Most Hessian probes a sample; a criterion stops earlier when its estimates are good. */

@@ -72,7 +72,8 @@ export async function weightError(
   format: Format,
 ): Promise<Float32Array> {
   const { data, dims } = weight(site);
-  const error = await roundTo(backend, data, dims, site.quantizers.get(format)!);
+  const { values, quantizer } = site.alone(format).weights.find(({ initializer }) => initializer === site.tensor)!;
+  const error = values?.slice() ?? (await roundTo(backend, data, dims, quantizer));
   for (let i = 0; i < error.length; i++) error[i]! -= data[i]!;
   return error;
 }

@@ -2,7 +2,6 @@ import type { BiasShifts } from "../calibrate/bias-correction.js";
 import type { LayoutParts } from "../evaluate/simulator.js";
 import type { Range } from "../export/layout.js";
 import type { LayoutOptions, PlannedLayer } from "../export/targets/target.js";
-import { quantizerOfWeight } from "../export/weight-quantizer.js";
 import type { Format, WeightFormat } from "../formats.js";
 import type { Quantizer } from "../quantizer.js";
 import { elementCount } from "../tensor.js";
@@ -17,11 +16,12 @@ export function sitesOf(
   dims: ReadonlyMap<string, readonly number[]>,
 ): Site[] {
   const options = layoutOptions(workspace, biasShifts);
+  const weightLayouts = weightsAlone(workspace, ranges, options);
   const activations = activationQuantizers(workspace, ranges, options);
   return workspace.layers.flatMap((layer): Site[] => {
     const { node, op, group, weight, input } = layer;
     const common = { node, op, group };
-    const values = workspace.weight(weight.initializer);
+    const weights = weightLayouts.get(node)!;
     const weightSite: WeightSite = {
       ...common,
       id: `${node}/weight`,
@@ -29,10 +29,8 @@ export function sitesOf(
       tensor: weight.initializer,
       port: weight.port,
       elements: elementCount(weight.dims),
-      quantizers: new Map(
-        offered(layer, "weight").map((format) => [format, quantizerOfWeight(layer, values, format, options)]),
-      ),
-      alone: (format) => weightAlone(workspace, ranges, options, node, format),
+      quantizers: new Map([...weights].map(([format, layout]) => [format, layout.weights[0]!.quantizer])),
+      alone: (format) => weights.get(format)!,
     };
     const quantizer = activations.get(node);
     if (quantizer === undefined) return [weightSite];
@@ -54,16 +52,27 @@ function offered({ choices }: PlannedLayer, part: "weight" | "activation"): Weig
   return [...new Set(choices.map((choice) => choice[part]))].filter((format) => format !== "float");
 }
 
-/** The model with one weight rounded and its bias corrected, everything else float. */
-function weightAlone(
-  { target, model }: Workspace,
+/** By node and format, the model with one weight rounded and its bias corrected, everything else float. */
+function weightsAlone(
+  { target, model, layers }: Workspace,
   ranges: ReadonlyMap<string, Range>,
   options: LayoutOptions,
-  node: string,
-  weight: Format,
-): LayoutParts {
-  const { weights, biases } = target.layout(model, new Map([[node, { weight, activation: "float" }]]), ranges, options);
-  return { weights, biases, edges: [] };
+): Map<string, Map<Format, LayoutParts>> {
+  const alone = new Map(layers.map(({ node }) => [node, new Map<Format, LayoutParts>()]));
+  for (const weight of new Set(layers.flatMap((layer) => offered(layer, "weight")))) {
+    const rounded = layers.filter((layer) => offered(layer, "weight").includes(weight));
+    const choices = new Map(rounded.map(({ node }) => [node, { weight, activation: "float" }] as const));
+    // Weights of float kernels do not depend on each other, so one layout says what each is alone.
+    const { weights, biases } = target.layout(model, choices, ranges, options);
+    for (const { node, bias } of rounded) {
+      alone.get(node)!.set(weight, {
+        weights: weights.filter((layout) => layout.node === node),
+        biases: biases.filter((layout) => layout.node === bias?.node && layout.port === bias.port),
+        edges: [],
+      });
+    }
+  }
+  return alone;
 }
 
 /** The quantizer of each layer's input when all layers that can be are integer. */

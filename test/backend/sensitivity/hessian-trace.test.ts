@@ -3,8 +3,9 @@ import type { SensitivityContext, Site, SiteScore } from "../../../src/sensitivi
 import { hessianTrace } from "../../../src/sensitivity/hessian-trace.js";
 import { estimateTraces } from "../../../src/sensitivity/traces.js";
 import { buildModel } from "../../support/model-builder.js";
+import { type PerceptronTensors, perceptron, unit } from "../../support/perceptron.js";
 import { sensitivityContext, symmetric } from "../../support/sensitivity.js";
-import { float32, randomFloats } from "../../support/tensors.js";
+import { float32 } from "../../support/tensors.js";
 
 const opened: SensitivityContext[] = [];
 
@@ -20,69 +21,25 @@ async function open(...given: Parameters<typeof sensitivityContext>): Promise<Se
 }
 
 describe("traces of a two-layer perceptron with cross-entropy", () => {
-  const [inputs, hidden, classes, samples] = [4, 5, 3, 6];
-  const x = randomFloats(samples * inputs, 1, -2, 2);
-  const first = randomFloats(inputs * hidden, 2);
-  const second = randomFloats(hidden * classes, 3, -2, 2);
-  const labels = [0, 1, 2, 2, 1, 0];
-  const model = buildModel(17)
-    .input("x", ["N", inputs])
-    .constant("first.w", float32([inputs, hidden], first))
-    .constant("second.w", float32([hidden, classes], second))
-    .node("MatMul", ["x", "first.w"], ["a"], {}, { name: "first" })
-    .node("Tanh", ["a"], ["b"])
-    .node("MatMul", ["b", "second.w"], ["logits"], {}, { name: "second" })
-    .output("logits")
-    .build();
-  const sites = [
-    { node: "first", kind: "activation" },
-    { node: "first", kind: "weight" },
-    { node: "second", kind: "weight" },
-    { node: "second", kind: "activation" },
-  ] as const;
-
-  /** The loss of one sample in double, without the engine. `shift` is added to what the second layer reads. */
-  function loss(row: readonly number[], w1: Float64Array, w2: Float64Array, shift: readonly number[], label: number) {
-    const b = shift.map((s, j) => s + Math.tanh(row.reduce((sum, value, i) => sum + value * w1[i * hidden + j]!, 0)));
-    const z = Array.from({ length: classes }, (_, k) => b.reduce((sum, h, j) => sum + h * w2[j * classes + k]!, 0));
-    return Math.log(z.reduce((sum, logit) => sum + Math.exp(logit), 0)) - z[label]!;
-  }
+  const { model, feeds, labels, sites, samples } = perceptron;
 
   /** Mean over samples of the sum of second central differences in each element of one tensor. */
   function exactTrace(id: string): number {
     const step = 2 ** -10;
+    const site = id as keyof PerceptronTensors;
     let trace = 0;
-    for (let n = 0; n < samples; n++) {
-      const tensors = {
-        "first/activation": Float64Array.from(x.slice(n * inputs, (n + 1) * inputs)),
-        "first/weight": Float64Array.from(first),
-        "second/weight": Float64Array.from(second),
-        "second/activation": new Float64Array(hidden),
-      };
-      const at = () =>
-        loss(
-          [...tensors["first/activation"]],
-          tensors["first/weight"],
-          tensors["second/weight"],
-          [...tensors["second/activation"]],
-          labels[n]!,
-        );
-      const centre = at();
-      const moved = tensors[id as keyof typeof tensors];
-      for (let i = 0; i < moved.length; i++) {
-        const value = moved[i]!;
-        moved[i] = value + step;
-        const high = at();
-        moved[i] = value - step;
-        trace += (high - 2 * centre + at()) / step ** 2;
-        moved[i] = value;
+    for (const [n, label] of labels.entries()) {
+      const count = perceptron.tensors(n)[site].length;
+      for (let i = 0; i < count; i++) {
+        const [low, centre, high] = [-step, 0, step].map((h) => perceptron.loss(n, label, site, unit(count, i), h));
+        trace += (high! - 2 * centre! + low!) / step ** 2;
       }
     }
     return trace / samples;
   }
 
-  const perceptron = (options: Partial<SensitivityContext>) =>
-    open(model, { x: float32([samples, inputs], x) }, sites, { data: { labels }, probes: 200, seed: 7, ...options });
+  const openPerceptron = (options: Partial<SensitivityContext>) =>
+    open(model, feeds, sites, { data: { labels }, probes: 200, seed: 7, ...options });
 
   test.each([
     { probing: "network", weightProbes: "per-sample" },
@@ -90,7 +47,7 @@ describe("traces of a two-layer perceptron with cross-entropy", () => {
     { probing: "site", weightProbes: "per-sample" },
     { probing: "site", weightProbes: "shared" },
   ] as const)("are exact within three standard errors: $probing, $weightProbes", async (options) => {
-    const context = await perceptron(options);
+    const context = await openPerceptron(options);
     const scores = await hessianTrace.score(context);
     for (const { id } of context.sites) {
       const { trace, standardError } = scores[id]!;
@@ -103,7 +60,7 @@ describe("traces of a two-layer perceptron with cross-entropy", () => {
   test("vary less when sites are probed one at a time", async () => {
     const spread = async (probing: "network" | "site") => {
       // The same number of probes for each.
-      const context = await perceptron({ probing, probes: 7, seed: 1 });
+      const context = await openPerceptron({ probing, probes: 7, seed: 1 });
       const traces = await estimateTraces(context, context.sites, { stage: "test" });
       return [...traces.values()].reduce((sum, { standardError }) => sum + standardError!, 0);
     };
@@ -112,17 +69,20 @@ describe("traces of a two-layer perceptron with cross-entropy", () => {
 
   test("do not depend on the batches", async () => {
     for (const probing of ["network", "site"] as const) {
-      const [small, large] = [await perceptron({ probing, batchSize: 1 }), await perceptron({ probing, batchSize: 6 })];
+      const [small, large] = [
+        await openPerceptron({ probing, batchSize: 1 }),
+        await openPerceptron({ probing, batchSize: 6 }),
+      ];
       const [found, expected] = [await hessianTrace.score(small), await hessianTrace.score(large)];
       for (const { id } of small.sites) expect(found[id]!.trace!).toBeCloseTo(expected[id]!.trace!, 5);
     }
   });
 
   test("take no more probes than allowed, and one probe has no spread", async () => {
-    const context = await perceptron({ probes: 5 });
+    const context = await openPerceptron({ probes: 5 });
     const traces = await estimateTraces(context, context.sites, { stage: "test" });
     expect([...traces.values()].map(({ probes }) => probes)).toEqual([5, 5, 5, 5]);
-    const single = await hessianTrace.score(await perceptron({ probes: 1 }));
+    const single = await hessianTrace.score(await openPerceptron({ probes: 1 }));
     for (const { id } of context.sites) expect(single[id]).not.toHaveProperty("standardError");
   });
 });

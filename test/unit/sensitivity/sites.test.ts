@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import { targets } from "../../../src/export/targets/index.js";
+import { minmaxScales } from "../../../src/export/weight-quantizer.js";
+import { sitesOf } from "../../../src/sensitivity/sites.js";
+import { layoutOptions, type Workspace } from "../../../src/workspace.js";
+import { buildModel } from "../../support/model-builder.js";
+import { randomTensor } from "../../support/tensors.js";
+
+// Two products with biases of their own kinds, and one that reads the first's weight again.
+const model = buildModel(17)
+  .input("x", ["N", 6])
+  .constant("shared", randomTensor([6, 6], 1))
+  .constant("added", randomTensor([6], 2))
+  .constant("last", randomTensor([6, 3], 3))
+  .constant("bias", randomTensor([3], 4))
+  .node("MatMul", ["x", "shared"], ["a"], {}, { name: "first" })
+  .node("Add", ["a", "added"], ["b"], {}, { name: "sum" })
+  .node("Relu", ["b"], ["c"])
+  .node("MatMul", ["c", "shared"], ["d"], {}, { name: "second" })
+  .node("Gemm", ["d", "last", "bias"], ["y"], {}, { name: "third" })
+  .output("y")
+  .build();
+const target = targets["ort-cpu"];
+const workspace = { target, model, layers: target.layers(model), weightScales: minmaxScales } as unknown as Workspace;
+const ranges = new Map(["x", "a", "b", "c", "d", "y"].map((tensor) => [tensor, { min: -2, max: 3 }]));
+const dims = new Map(["x", "c", "d"].map((tensor) => [tensor, [2, 6]]));
+const shifts = { first: { int8: [1, 2, 3, 4, 5, 6] }, third: { int4: [1, 2, 3] } };
+
+test("every site alone is the layout in which one layer has the format and the rest is float", () => {
+  const sites = sitesOf(workspace, ranges, shifts, dims);
+  const ids = ["first", "second", "third"].flatMap((node) => [`${node}/weight`, `${node}/activation`]);
+  expect(sites.map(({ id }) => id)).toEqual(ids);
+  for (const site of sites) {
+    expect(site.quantizers.size).toBeGreaterThan(0);
+    for (const [format, quantizer] of site.quantizers) {
+      const { weights, biases, edges } = site.alone(format);
+      if (site.kind === "weight") {
+        const choice = new Map([[site.node, { weight: format, activation: "float" }]] as const);
+        const layout = target.layout(model, choice, ranges, layoutOptions(workspace, shifts));
+        expect({ weights, biases, edges }).toEqual({ weights: layout.weights, biases: layout.biases, edges: [] });
+        expect(quantizer).toBe(weights[0]!.quantizer);
+      } else {
+        expect({ weights, biases }).toEqual({ weights: [], biases: [] });
+        expect(edges).toEqual([{ node: site.node, port: site.port, tensor: site.tensor, quantizer }]);
+      }
+    }
+  }
+  const corrected = sites.find(({ id }) => id === "first/weight")!.alone("int8").biases;
+  expect(corrected.map(({ node, initializer }) => [node, initializer])).toEqual([["sum", "added"]]);
+});
