@@ -69,8 +69,9 @@ BW_API int32_t bw_targets(uint8_t* out, bw_size capacity, bw_size* length);
 BW_API int32_t bw_graph_create(const uint8_t* program, bw_size bytes, int32_t precision, int32_t threads, bw_size memory,
                                const uint8_t* target, bw_size target_length, bw_graph* out_graph);
 BW_API int32_t bw_graph_destroy(bw_graph graph);
-// Makes the call that runs on this graph, from any thread, return BW_CANCELLED soon.
-BW_API int32_t bw_graph_cancel(bw_graph graph);
+// 1: the call that runs on this graph, or the next one if it has not begun, returns BW_CANCELLED soon; from any thread. 0 takes that back, and is due
+// before the graph is used again.
+BW_API int32_t bw_graph_cancel(bw_graph graph, int32_t cancelled);
 // {nodes: [{supported, differentiable, weightPort, channelAxis, biasPort, dataPorts}]} in node order, as JSON.
 BW_API int32_t bw_graph_describe(bw_graph graph, uint8_t* out, bw_size capacity, bw_size* length);
 
@@ -128,6 +129,31 @@ BW_API int32_t bw_graph_tangent(bw_graph graph);
 // One pass of exact Hessian probes of the loss: forms[probe][sample][site] = v_site . (H v)_site of that sample's loss, H v along all directions together.
 // products 1: also accumulates H v of every initializer site (BW_ADJOINT_TANGENT, reset at bw_graph_set_sites).
 BW_API int32_t bw_graph_hessian(bw_graph graph, int32_t products, double* out_forms, bw_size forms);
+
+// What formats would do to tensors: errors, each of an initializer (values[i]) or, where values[i] is negative, of the input ports[i] of nodes[i].
+// Replaces the former list; what each error is follows by one of the next three calls. Nodes must be linear in the initializers.
+BW_API int32_t bw_graph_set_errors(bw_graph graph, const int32_t* values, const int32_t* nodes, const int32_t* ports, int32_t count);
+// Of an initializer: what is added to it or, for bw_graph_project_squares, a variance of every element.
+BW_API int32_t bw_graph_set_error_data(bw_graph graph, int32_t error, const float* data, bw_size count);
+// Of a node's input t: quantize(t) - t, made from whatever run is the last.
+BW_API int32_t bw_graph_set_error_grid(bw_graph graph, int32_t error, float scale, int32_t zero_point, int32_t qmin, int32_t qmax);
+// Of a node's input t: the variance constant + relative t^2 of every element, for bw_graph_project_squares.
+BW_API int32_t bw_graph_set_error_variance(bw_graph graph, int32_t error, double constant, double relative);
+
+enum bw_source {
+  BW_LOSS_GRADIENT = 0,  // one probe; seed and first_sample do not count
+  BW_FISHER = 1,         // random cotangents at the loss's value, whose covariance is the loss's Hessian there
+};
+// Projections of every sample's loss: out_values[probe][sample][error] = <dL/dt, e>, L the loss or what a random cotangent makes of it. Signs depend on
+// (seed, sample in the data set, probe, row of the sample). 1 to 64 probes.
+BW_API int32_t bw_graph_project(bw_graph graph, int32_t source, int32_t probes, bw_size seed, bw_size first_sample, double* out_values,
+                                bw_size count);
+// out_values[sample][error] = sum_k (dL/dt_k)^2 v_k, v the error's variances.
+BW_API int32_t bw_graph_project_squares(bw_graph graph, double* out_values, bw_size count);
+// Directions of the coming tangents: probe p moves along errors[p] alone, in every sample. Replaces what bw_graph_set_sites declared.
+BW_API int32_t bw_graph_aim(bw_graph graph, const int32_t* errors, int32_t count);
+// out_values[probe][sample][error] = e . H e_aimed of that sample's loss, for the probes of bw_graph_aim.
+BW_API int32_t bw_graph_interactions(bw_graph graph, double* out_values, bw_size count);
 
 // Streaming statistics of float values of the last forward run.
 // out[i] = {min, max, count of NaN and Inf} of values[i].

@@ -101,8 +101,8 @@ int32_t bw_graph_destroy(bw_graph graph) {
   return guarded_call([&] { registry().remove(graph); });
 }
 
-int32_t bw_graph_cancel(bw_graph graph) {
-  return guarded_call([&] { registry().get(graph)->cancel(); });
+int32_t bw_graph_cancel(bw_graph graph, int32_t cancelled) {
+  return guarded_call([&] { registry().get(graph)->cancel(cancelled != 0); });
 }
 
 int32_t bw_graph_describe(bw_graph graph, uint8_t* out, bw_size capacity, bw_size* length) {
@@ -187,6 +187,48 @@ int32_t bw_graph_tangent(bw_graph graph) {
 
 int32_t bw_graph_hessian(bw_graph graph, int32_t products, double* out_forms, bw_size forms) {
   return guarded_call([&] { registry().get(graph)->hessian(products != 0, out_forms, to_size(forms)); });
+}
+
+int32_t bw_graph_set_errors(bw_graph graph, const int32_t* values, const int32_t* nodes, const int32_t* ports, int32_t count) {
+  return guarded_call([&] {
+    if (count < 0) invalid_argument("a list has a negative length");
+    std::vector<ErrorTarget> targets(count);
+    for (int32_t i = 0; i < count; ++i) targets[i] = {values[i], nodes[i], ports[i]};
+    registry().get(graph)->set_errors(targets);
+  });
+}
+
+int32_t bw_graph_set_error_data(bw_graph graph, int32_t error, const float* data, bw_size count) {
+  return guarded_call([&] { registry().get(graph)->set_error_data(error, data, to_size(count)); });
+}
+
+int32_t bw_graph_set_error_grid(bw_graph graph, int32_t error, float scale, int32_t zero_point, int32_t qmin, int32_t qmax) {
+  return guarded_call([&] { registry().get(graph)->set_error_grid(error, {scale, zero_point, qmin, qmax}); });
+}
+
+int32_t bw_graph_set_error_variance(bw_graph graph, int32_t error, double constant, double relative) {
+  return guarded_call([&] { registry().get(graph)->set_error_variance(error, {constant, relative}); });
+}
+
+int32_t bw_graph_project(bw_graph graph, int32_t source, int32_t probes, bw_size seed, bw_size first_sample, double* out_values, bw_size count) {
+  return guarded_call([&] {
+    const std::shared_ptr<Graph> owner = registry().get(graph);
+    if (source == BW_FISHER) return owner->project_fisher(probes, {to_size(seed), to_size(first_sample)}, out_values, to_size(count));
+    if (source != BW_LOSS_GRADIENT || probes != 1) invalid_argument("projections come from one gradient, or from Fisher probes");
+    owner->project_gradient(out_values, to_size(count));
+  });
+}
+
+int32_t bw_graph_project_squares(bw_graph graph, double* out_values, bw_size count) {
+  return guarded_call([&] { registry().get(graph)->project_squares(out_values, to_size(count)); });
+}
+
+int32_t bw_graph_aim(bw_graph graph, const int32_t* errors, int32_t count) {
+  return guarded_call([&] { registry().get(graph)->aim(list(errors, count)); });
+}
+
+int32_t bw_graph_interactions(bw_graph graph, double* out_values, bw_size count) {
+  return guarded_call([&] { registry().get(graph)->interactions(out_values, to_size(count)); });
 }
 
 int32_t bw_graph_ranges(bw_graph graph, const int32_t* values, int32_t count, double* out_ranges) {

@@ -170,6 +170,14 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   BIND(bw_graph_set_direction);
   BIND(bw_graph_tangent);
   BIND(bw_graph_hessian);
+  BIND(bw_graph_set_errors);
+  BIND(bw_graph_set_error_data);
+  BIND(bw_graph_set_error_grid);
+  BIND(bw_graph_set_error_variance);
+  BIND(bw_graph_project);
+  BIND(bw_graph_project_squares);
+  BIND(bw_graph_aim);
+  BIND(bw_graph_interactions);
   BIND(bw_graph_ranges);
   BIND(bw_graph_histogram);
   BIND(bw_graph_errors);

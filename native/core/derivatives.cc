@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/graph.h"
 #include "core/random.h"
+#include "core/sweep.h"
 
 namespace bitwright {
 
@@ -20,16 +20,6 @@ Shape with_leading(int64_t sets, const Shape& shape) {
 
 }  // namespace
 
-// One reverse sweep: what is carried, and for whom.
-struct Graph::Sweep {
-  int batch = 1;           // cotangents carried: one, and the tangents of it
-  int first = 0;           // index of the first tangent
-  double* forms = nullptr;
-  std::vector<bool> active;           // values whose cotangent somebody needs
-  std::vector<bool> parameters;       // initializers whose cotangents are wanted
-  std::vector<bool> kept;             // activations whose cotangent is read afterwards
-};
-
 bool Graph::Site::any_given() const {
   return std::any_of(directions.begin(), directions.end(), [](const auto& d) { return d.has_value(); });
 }
@@ -45,6 +35,17 @@ std::optional<Loss<double>>& Graph::loss<double>() { return loss_d_; }
 
 void Graph::check_derivatives_ready() const {
   if (!kept_) invalid_argument("derivatives need a forward run with keep");
+}
+
+void Graph::check_loss() const {
+  check_derivatives_ready();
+  if (!loss_f_ && !loss_d_) invalid_argument("this derivative needs a loss");
+}
+
+void Graph::check_edge(int node, int port) const {
+  if (node < 0 || node >= static_cast<int>(nodes_.size()) || port < 0 || port >= static_cast<int>(nodes_[node].source.inputs.size()) ||
+      nodes_[node].source.inputs[port] < 0)
+    invalid_argument("there is no input " + std::to_string(port) + " of node " + std::to_string(node));
 }
 
 std::vector<double> Graph::set_loss(bw_loss kind, int value, const uint8_t* target, size_t bytes) {
@@ -70,11 +71,12 @@ std::vector<double> Graph::set_loss(bw_loss kind, int value, const uint8_t* targ
   return loss_f_.emplace(kind, z, samples_, copy).values(linear_);
 }
 
-std::vector<bool> Graph::downstream(std::vector<bool> roots) const {
+// The float values that depend on the roots or on what is read at the edges.
+std::vector<bool> Graph::downstream(std::vector<bool> roots, const std::set<std::pair<int, int>>& edges) const {
   for (size_t n = 0; n < nodes_.size(); ++n) {
     const ProgramNode& node = nodes_[n].source;
     bool reached = std::any_of(node.inputs.begin(), node.inputs.end(), [&](int i) { return i >= 0 && roots[i]; });
-    for (size_t port = 0; port < node.inputs.size() && !reached; ++port) reached = edge_site(static_cast<int>(n), static_cast<int>(port)) != nullptr;
+    for (size_t port = 0; port < node.inputs.size() && !reached; ++port) reached = edges.count({static_cast<int>(n), static_cast<int>(port)}) != 0;
     if (!reached) continue;
     for (int output : node.outputs)
       if (output >= 0 && values_[output].primal && is_float(values_[output].primal.dtype())) roots[output] = true;
@@ -85,24 +87,18 @@ std::vector<bool> Graph::downstream(std::vector<bool> roots) const {
 // ---- Sites and their directions -------------------------------------------------------------------------------------
 
 void Graph::set_sites(SiteRequest request) {
-  if (request.probes < 1 || request.probes > 64) invalid_argument("probes must be between 1 and 64");
+  if (request.probes < 1 || request.probes > kMostProbes) invalid_argument("probes must be between 1 and " + std::to_string(kMostProbes));
   std::vector<Site> sites;
   for (int value : request.values) {
     const Value& weight = values_[value_index(value)];
     if (!weight.original || !is_float(weight.original.dtype())) invalid_argument("site '" + weight.name + "' is not a float initializer");
-    for (const auto& [node, port] : weight.readers) {
-      const Node& reader = nodes_[node];
-      if (reader.row == nullptr || reader.row->ports.weight != port)
-        throw EngineError(BW_UNSUPPORTED, "reads '" + weight.name + "' as something else than its weight, so it cannot be a site", reader.source.name);
-    }
+    check_direction(value, false);
     Site site;
     site.value = value;
     sites.push_back(site);
   }
   for (const auto& [node, port] : request.edges) {
-    if (node < 0 || node >= static_cast<int>(nodes_.size()) || port < 0 || port >= static_cast<int>(nodes_[node].source.inputs.size()) ||
-        nodes_[node].source.inputs[port] < 0)
-      invalid_argument("there is no input " + std::to_string(port) + " of node " + std::to_string(node));
+    check_edge(node, port);
     Site site;
     site.node = node;
     site.port = port;
@@ -114,7 +110,19 @@ void Graph::set_sites(SiteRequest request) {
   }
   for (Value& value : values_) value.products.clear();
   sites_ = std::move(sites);
+  aims_.clear();
   request_ = std::move(request);
+}
+
+// Initializers move along directions where nodes are linear in them: as weights of products and, if `anywhere_linear`, in linear operators.
+void Graph::check_direction(int value, bool anywhere_linear) const {
+  for (const auto& [node, port] : values_[value].readers) {
+    const Node& reader = nodes_[node];
+    const auto is_kind = [&](const char* kind) { return reader.row != nullptr && std::strcmp(reader.row->kind, kind) == 0; };
+    const bool weight = is_kind("product") && reader.row->ports.weight == port;
+    if (reader.constant || !(weight || (anywhere_linear && is_kind("linear"))))
+      throw EngineError(BW_UNSUPPORTED, "reads '" + values_[value].name + "' as something else than the weight of a product", reader.source.name);
+  }
 }
 
 void Graph::set_direction(int index, int probe, const float* data, size_t count) {
@@ -212,7 +220,7 @@ void Graph::add_tangents(Context& context, int index, double* forms) {
     const Tensor& carried = values_[node.inputs[i]].tangent;
     const Site* site = edge_site(index, static_cast<int>(i));
     if (site == nullptr || site->all_zero()) {
-      context.in_tangent[i] = carried;
+      context.in_tangent[i] = aimed_edge<T>(index, static_cast<int>(i), carried);
       continue;
     }
     const Tensor& like = values_[node.inputs[i]].primal;
@@ -254,7 +262,8 @@ void Graph::tangent_pass(double* forms) {
     add_tangents<T>(context, static_cast<int>(n), forms);
     const bool moved = std::any_of(context.in_tangent.begin(), context.in_tangent.end(), [](const Tensor& t) { return static_cast<bool>(t); }) ||
                        std::any_of(node.source.inputs.begin(), node.source.inputs.end(), [&](int i) { return i >= 0 && is_site(i); });
-    if (!moved) continue;
+    const bool aimed = aims_at(node.source);
+    if (!moved && !aimed) continue;
     for (size_t i = 0; i < node.source.inputs.size(); ++i)
       if (node.source.inputs[i] >= 0) context.in[i] = values_[node.source.inputs[i]].primal;
     bool any_float = false;
@@ -265,14 +274,16 @@ void Graph::tangent_pass(double* forms) {
     }
     if (!any_float) continue;
     context.out_tangent.resize(context.out.size());
-    guarded(static_cast<int>(n), [&] { node.op->tangent(context); });
+    guarded(static_cast<int>(n), [&] {
+      if (moved) node.op->tangent(context);
+      if (aimed) add_aimed_weights<T>(context, static_cast<int>(n));
+    });
     for (size_t o = 0; o < node.source.outputs.size(); ++o)
       if (node.source.outputs[o] >= 0) values_[node.source.outputs[o]].tangent = std::move(context.out_tangent[o]);
   }
 }
 
 void Graph::tangent() {
-  cancelled_ = false;
   check_derivatives_ready();
   real_ == BW_FLOAT64 ? tangent_pass<double>(nullptr) : tangent_pass<float>(nullptr);
 }
@@ -295,12 +306,17 @@ void Graph::collect(Context& context, const Sweep& sweep, int index) {
       for (int64_t j = 0; j < sum.sets * count; ++j) sum.data[j] += from[j];
       continue;
     }
-    if (const Site* site = edge_site(index, static_cast<int>(i)); site != nullptr && sweep.forms != nullptr) {
-      // v . (H v) of the edge: its own contribution to the tangent of the cotangent, before other readers' are added.
-      const T* g = slot.tensor.template data<T>() + sweep.first * value.primal.count();
-      each_edge_piece<T>(*site, [&](int64_t set, const T* direction, int64_t at, int64_t count) {
-        sweep.forms[set * static_cast<int64_t>(sites_.size()) + site->index] += dot(linear_, direction, g + at, count);
-      });
+    if (sweep.edges.count({index, static_cast<int>(i)}) != 0) {
+      // The edge's own contribution, before other readers' are added.
+      if (const Site* site = edge_site(index, static_cast<int>(i)); sweep.forms != nullptr) {
+        const T* g = slot.tensor.template data<T>() + sweep.first * value.primal.count();
+        each_edge_piece<T>(*site, [&](int64_t set, const T* direction, int64_t at, int64_t count) {
+          sweep.forms[set * static_cast<int64_t>(sites_.size()) + site->index] += dot(linear_, direction, g + at, count);
+        });
+      } else {
+        const ErrorSet& set = *errors_.of_edge(index, static_cast<int>(i));
+        guarded(index, [&] { sweep.squares ? square_edge<T>(sweep, set, slot.tensor) : contract_edge<T>(context, sweep, set, slot.tensor); });
+      }
       if (!sweep.active[node.inputs[i]]) continue;
       if (value.adjoint) add_to(linear_, static_cast<const Tensor&>(value.adjoint).template data<T>(), value.adjoint.count(), context.template adjoint<T>(static_cast<int>(i)).data);
       value.adjoint = slot.tensor;
@@ -326,7 +342,10 @@ void Graph::reverse_pass(const Sweep& sweep) {
   const int64_t count = top.primal.count();
   top.adjoint = Tensor(buffers_, DTypeOf<T>::value, with_leading(sweep.batch, top.primal.shape()));
   T* seed = top.adjoint.template data<T>();
-  head.gradient(linear_, seed);
+  if (sweep.fisher)
+    head.fisher(linear_, *sweep.fisher, sweep.batch, seed);
+  else
+    head.gradient(linear_, seed);
   if (sweep.first > 0) {
     const Tensor& dz = top.tangent;
     head.hessian_product(linear_, dz ? dz.data<T>() : nullptr, request_.probes, seed + count);
@@ -365,7 +384,7 @@ void Graph::reverse_pass(const Sweep& sweep) {
         context.parameters[i] = {sums.data(), sweep.first, sweep.first > 0 ? request_.probes : 1};
         slot.wanted = true;
       } else if (!value.constant) {
-        const bool edge = sweep.forms != nullptr && edge_site(n, static_cast<int>(i)) != nullptr;
+        const bool edge = sweep.edges.count({n, static_cast<int>(i)}) != 0;
         slot.wanted = sweep.active[input] || edge;
         if (sweep.active[input] && !edge && value.adjoint) {
           slot.tensor = std::move(value.adjoint);
@@ -378,18 +397,15 @@ void Graph::reverse_pass(const Sweep& sweep) {
     guarded(n, [&] {
       node.op->adjoint(context);
       if (sweep.first > 0) node.op->curvature(context);
+      if (sweep.values) contract_weights<T>(context, sweep, n);
     });
     collect<T>(context, sweep, n);
   }
 }
 
 void Graph::gradient(const std::vector<int>& wanted, bool reset) {
-  cancelled_ = false;
-  check_derivatives_ready();
-  if (!loss_f_ && !loss_d_) invalid_argument("a gradient needs a loss");
-  Sweep sweep;
-  sweep.parameters.resize(values_.size());
-  sweep.kept.resize(values_.size());
+  check_loss();
+  Sweep sweep(*this);
   std::vector<bool> roots(values_.size());
   for (int index : wanted) {
     Value& value = values_[value_index(index)];
@@ -404,30 +420,25 @@ void Graph::gradient(const std::vector<int>& wanted, bool reset) {
     const auto count = static_cast<size_t>(value.original.count());
     if (reset || value.parameter_adjoint.size() != count) value.parameter_adjoint.assign(count, 0.0);
   }
-  // Directions of an earlier request do not make values active here.
-  std::vector<Site> sites;
-  sites.swap(sites_);
-  sweep.active = downstream(std::move(roots));
+  sweep.active = downstream(std::move(roots), {});
   real_ == BW_FLOAT64 ? reverse_pass<double>(sweep) : reverse_pass<float>(sweep);
-  sites_.swap(sites);
 }
 
 void Graph::hessian(bool products, double* forms, size_t count) {
-  cancelled_ = false;
-  check_derivatives_ready();
-  if (!loss_f_ && !loss_d_) invalid_argument("Hessian probes need a loss");
+  check_loss();
   const size_t expected = static_cast<size_t>(request_.probes) * samples_ * sites_.size();
   if (sites_.empty() || count != expected) invalid_argument("the forms have room for " + std::to_string(count) + " numbers, " + std::to_string(expected) + " are needed");
   std::fill(forms, forms + count, 0.0);
-  Sweep sweep;
+  Sweep sweep(*this);
   sweep.batch = 1 + request_.probes;
   sweep.first = 1;
   sweep.forms = forms;
-  sweep.parameters.resize(values_.size());
-  sweep.kept.resize(values_.size());
   std::vector<bool> roots(values_.size());
   for (const Site& site : sites_) {
-    if (site.value < 0) continue;
+    if (site.value < 0) {
+      sweep.edges.insert({site.node, site.port});
+      continue;
+    }
     Value& value = values_[site.value];
     roots[site.value] = true;
     if (!products) continue;
@@ -435,7 +446,7 @@ void Graph::hessian(bool products, double* forms, size_t count) {
     const size_t size = static_cast<size_t>(value.original.count()) * request_.probes;
     if (value.products.size() != size) value.products.assign(size, 0.0);
   }
-  sweep.active = downstream(std::move(roots));
+  sweep.active = downstream(std::move(roots), sweep.edges);
   if (real_ == BW_FLOAT64) {
     tangent_pass<double>(forms);
     reverse_pass<double>(sweep);
@@ -444,5 +455,10 @@ void Graph::hessian(bool products, double* forms, size_t count) {
     reverse_pass<float>(sweep);
   }
 }
+
+template void Graph::tangent_pass<float>(double*);
+template void Graph::tangent_pass<double>(double*);
+template void Graph::reverse_pass<float>(const Sweep&);
+template void Graph::reverse_pass<double>(const Sweep&);
 
 }  // namespace bitwright

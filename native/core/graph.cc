@@ -141,10 +141,7 @@ void Graph::set_constant(int value, const float* data, size_t count) {
 
 void Graph::set_edges(std::map<std::pair<int, int>, Grid> edges) {
   for (const auto& [edge, grid] : edges) {
-    const auto [node, port] = edge;
-    if (node < 0 || node >= static_cast<int>(nodes_.size()) || port < 0 || port >= static_cast<int>(nodes_[node].source.inputs.size()) ||
-        nodes_[node].source.inputs[port] < 0)
-      invalid_argument("there is no input " + std::to_string(port) + " of node " + std::to_string(node));
+    check_edge(edge.first, edge.second);
     if (!(grid.scale > 0) || grid.qmin > grid.qmax) invalid_argument("an edge's scale must be positive, and qmin at most qmax");
   }
   if (real_ != BW_FLOAT32 && !edges.empty()) invalid_argument("quantized edges need a float32 graph");
@@ -221,7 +218,6 @@ void Graph::run_node(int index, bool keep, std::vector<int>& reads_left, const s
 }
 
 void Graph::forward(bool keep, const std::vector<int>& values) {
-  cancelled_ = false;
   check_supported();
   if (keep && !edges_.empty()) unsupported("derivatives of a graph with quantized edges");
   forget_run();

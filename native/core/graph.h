@@ -4,18 +4,26 @@
 //   gradient  cotangents in reverse order
 //   tangent   derivatives along the sites' directions in node order
 //   hessian   tangent, then one reverse sweep over [cotangent, tangents of the cotangent]
+//
+// Sites are tensors that move along directions of their own, all at once, and meet their own share of H v (derivatives.cc). Errors are what formats
+// do to tensors: each moves alone, and each meets the derivatives along every other one (projections.cc).
 #pragma once
 
 #include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "core/loss.h"
 #include "core/program.h"
+#include "core/tensor_errors.h"
 #include "ops/op.h"
 
 namespace bitwright {
+
+// Directions or cotangents that one pass carries.
+constexpr int kMostProbes = 64;
 
 struct SiteRequest {
   std::vector<int> values;                 // initializers
@@ -30,7 +38,8 @@ class Graph {
  public:
   Graph(const uint8_t* program, size_t bytes, bw_dtype real, int threads, size_t memory, const KernelTable& kernels);
 
-  void cancel() { cancelled_ = true; }
+  // Stays in force until it is taken back: the call that it is for may not have begun.
+  void cancel(bool cancelled) { cancelled_ = cancelled; }
   std::string describe() const;
 
   void set_input(int value, bw_dtype dtype, Shape shape, const uint8_t* data, size_t bytes);
@@ -50,6 +59,17 @@ class Graph {
   // forms: [probe][sample][site]
   void hessian(bool products, double* forms, size_t count);
 
+  void set_errors(const std::vector<ErrorTarget>& targets);
+  void set_error_data(int error, const float* data, size_t count);
+  void set_error_grid(int error, const Grid& grid);
+  void set_error_variance(int error, const Variance& variance);
+  // values: [probe][sample][error] in all of these.
+  void project_gradient(double* values, size_t count);
+  void project_fisher(int probes, const FisherSigns& signs, double* values, size_t count);
+  void project_squares(double* values, size_t count);
+  void aim(const std::vector<int>& errors);
+  void interactions(double* values, size_t count);
+
   void ranges(const std::vector<int>& values, double* out) const;
   void histogram(int value, float low, float high, double* bins, int count) const;
   void errors(int value, const std::vector<Grid>& grids, double* sums) const;
@@ -65,6 +85,7 @@ class Graph {
     Tensor adjoint;         // [batch, shape]
     std::vector<double> parameter_adjoint;  // of an initializer, summed over samples
     std::vector<double> products;           // [probes, shape] of an initializer
+    Tensor sample_adjoints;                 // [samples, shape] of an initializer with several readers, in double
     std::vector<std::pair<Grid, Tensor>> quantized;
     int producer = -1;
     std::vector<std::pair<int, int>> readers;  // (node, port)
@@ -100,7 +121,10 @@ class Graph {
 
   // Derivatives (derivatives.cc).
   void check_derivatives_ready() const;
-  std::vector<bool> downstream(std::vector<bool> roots) const;
+  void check_loss() const;
+  void check_edge(int node, int port) const;
+  void check_direction(int value, bool anywhere_linear) const;
+  std::vector<bool> downstream(std::vector<bool> roots, const std::set<std::pair<int, int>>& edges) const;
   const Site* edge_site(int node, int port) const;
   double* form_of(double* forms, int site) const { return forms ? forms + site : nullptr; }
   template <class T>
@@ -118,6 +142,28 @@ class Graph {
   template <class T>
   std::optional<Loss<T>>& loss();
 
+  // Errors (projections.cc).
+  int64_t sample_size(const Tensor& tensor) const;
+  void project(Sweep& sweep, double* values, size_t count);
+  bool aims_at(const ProgramNode& node) const;
+  std::vector<std::pair<int, int>> aims_of(const ErrorSet& set) const;
+  template <class T>
+  Tensor aimed_edge(int node, int port, const Tensor& carried);
+  template <class T>
+  void add_aimed_weights(Context& context, int node);
+  template <class T>
+  void contract_weights(Context& context, const Sweep& sweep, int node);
+  template <class T>
+  void contract_weight(Context& context, const Sweep& sweep, int node, int port, const ErrorSet& set, const std::vector<int>& positions);
+  template <class T>
+  void contract_edge(const Context& context, const Sweep& sweep, const ErrorSet& set, const Tensor& adjoint);
+  template <class T>
+  void square_edge(const Sweep& sweep, const ErrorSet& set, const Tensor& adjoint);
+  template <class T>
+  void square_weight(const Context& context, const Sweep& sweep, int node, int port, const ErrorSet& set);
+  template <class T>
+  void add_squares(const Sweep& sweep, const ErrorSet& set, int64_t sample, const double* gradient);
+
   bw_dtype real_;
   BufferPool buffers_;
   ThreadPool threads_;
@@ -133,6 +179,8 @@ class Graph {
   int loss_value_ = -1;
   SiteRequest request_;
   std::vector<Site> sites_;
+  ErrorList errors_;
+  std::vector<ErrorList::Place> aims_;  // by probe
   std::atomic<bool> cancelled_{false};
 };
 

@@ -1,6 +1,7 @@
 #include "core/loss.h"
 
 #include "core/elementary.h"
+#include "core/random.h"
 
 namespace bitwright {
 
@@ -123,6 +124,30 @@ void Loss<T>::hessian_product(const Linear& linear, const T* dz, int probes, T* 
       double mean = 0;
       for (int64_t j = 0; j < classes_; ++j) mean += p[j] * v[j];
       for (int64_t j = 0; j < classes_; ++j) to[j] = static_cast<T>(row_weight_[r] * p[j] * (v[j] - mean));
+    }
+  });
+}
+
+template <class T>
+void Loss<T>::fisher(const Linear& linear, const FisherSigns& signs, int probes, T* xi) const {
+  if (kind_ == BW_LINEAR || kind_ == BW_SUM) invalid_argument("a linear loss has no curvature to draw cotangents from");
+  const int64_t count = z_.count();
+  const int64_t rows = rows_ / samples_;
+  each_row(linear, [&](int64_t r, const T* z) {
+    std::vector<double> p;
+    if (rows_are_distributions()) {
+      const double norm = log_sum_exp(z, classes_);
+      for (int64_t j = 0; j < classes_; ++j) p.push_back(elementary::exp(z[j] - norm));
+    }
+    const double scale = rows_are_distributions() ? std::sqrt(row_weight_[r]) : 1;
+    for (int64_t k = 0; k < probes; ++k) {
+      T* to = xi + k * count + r * classes_;
+      SignStream(signs.seed, static_cast<uint64_t>(r % rows), signs.first_sample + static_cast<uint64_t>(r / rows), static_cast<uint64_t>(k))
+          .each_piece<T>(linear.kernels, classes_, [&](const T* eps, int64_t begin, int64_t size) { std::memcpy(to + begin, eps, size * sizeof(T)); });
+      if (p.empty()) continue;
+      double mean = 0;
+      for (int64_t j = 0; j < classes_; ++j) mean += std::sqrt(p[j]) * to[j];
+      for (int64_t j = 0; j < classes_; ++j) to[j] = static_cast<T>(scale * (std::sqrt(p[j]) * to[j] - p[j] * mean));
     }
   });
 }

@@ -14,7 +14,7 @@ export const signatures = {
 
   bw_graph_create: ["u8[]", "size", "i32", "i32", "size", "u8[]", "size", "out u32[]"],
   bw_graph_destroy: ["u32"],
-  bw_graph_cancel: ["u32"],
+  bw_graph_cancel: ["u32", "i32"],
   bw_graph_describe: ["u32", "out u8[]", "size", "out size[]"],
   bw_graph_set_input: ["u32", "i32", "i32", "i64[]", "i32", "u8[]", "size"],
   bw_graph_set_constant: ["u32", "i32", "f32[]", "size"],
@@ -28,6 +28,14 @@ export const signatures = {
   bw_graph_set_direction: ["u32", "i32", "i32", "f32[]", "size"],
   bw_graph_tangent: ["u32"],
   bw_graph_hessian: ["u32", "i32", "out f64[]", "size"],
+  bw_graph_set_errors: ["u32", "i32[]", "i32[]", "i32[]", "i32"],
+  bw_graph_set_error_data: ["u32", "i32", "f32[]", "size"],
+  bw_graph_set_error_grid: ["u32", "i32", "f32", "i32", "i32", "i32"],
+  bw_graph_set_error_variance: ["u32", "i32", "f64", "f64"],
+  bw_graph_project: ["u32", "i32", "i32", "size", "size", "out f64[]", "size"],
+  bw_graph_project_squares: ["u32", "out f64[]", "size"],
+  bw_graph_aim: ["u32", "i32[]", "i32"],
+  bw_graph_interactions: ["u32", "out f64[]", "size"],
   bw_graph_ranges: ["u32", "i32[]", "i32", "out f64[]"],
   bw_graph_histogram: ["u32", "i32", "f32", "f32", "out f64[]", "i32"],
   bw_graph_errors: ["u32", "i32", "f32[]", "i32[]", "i32[]", "i32[]", "i32", "out f64[]"],
@@ -90,7 +98,7 @@ export type Arguments<F extends FunctionName> = ArgumentsOf<(typeof signatures)[
 type ArgumentsOf<P extends readonly Parameter[]> = { -readonly [I in keyof P]: Argument<P[I]> };
 
 /** The version of abi.h that {@link signatures} describe. */
-export const abiVersion = 2;
+export const abiVersion = 3;
 
 /** Refuses a build of the engine that speaks another version of the boundary. */
 export function checkVersion(version: number): void {

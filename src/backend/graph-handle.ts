@@ -34,12 +34,12 @@ export class GraphHandle {
     dropped.register(this, this.#owned, this);
   }
 
-  /** Starts work when the work given before has ended. While it runs, an abort cancels the engine's call. */
+  /** Starts work when the work given before has ended. From then on an abort cancels the engine's call, even one that waits for a thread. */
   inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.#disposed) {
       return Promise.reject(new BitwrightError("engine-failure", "The graph was used after dispose()"));
     }
-    const cancel = () => this.call("bw_graph_cancel");
+    const cancel = () => this.call("bw_graph_cancel", 1);
     const result = this.#last.then(async () => {
       throwIfAborted(signal);
       signal?.addEventListener("abort", cancel, { once: true });
@@ -47,6 +47,7 @@ export class GraphHandle {
         return await work();
       } finally {
         signal?.removeEventListener("abort", cancel);
+        if (signal?.aborted) this.call("bw_graph_cancel", 0);
       }
     });
     this.#last = result.catch(() => {});

@@ -82,6 +82,38 @@ export interface HessianForms {
   readonly sites: number;
 }
 
+/** What a format does to one tensor. */
+export type TensorError =
+  /** Added to an initializer, as Q(W) - W; for squares a variance of every element. Shaped like it. */
+  | { readonly value: number; readonly data: Float32Array }
+  /** Added to what one node input reads: grid(a) - a, made from the last run. */
+  | { readonly node: number; readonly port: number; readonly grid: TensorGrid }
+  /** For squares: every element a of what one node input reads has the variance constant + relative a^2. */
+  | { readonly node: number; readonly port: number; readonly variance: Variance };
+
+export interface Variance {
+  readonly constant: number;
+  readonly relative: number;
+}
+
+/** The cotangents that errors are projected on. */
+export type ProjectionSource =
+  /** The gradient of the loss: one probe. */
+  | { readonly source: "loss" }
+  /**
+   * Random cotangents at the loss's value, with covariance equal to the loss's Hessian there: the mean of products of projections is the Gauss-Newton
+   * matrix. At most 64 probes; signs depend on (seed, sample in the data set, probe) alone.
+   */
+  | { readonly source: "fisher"; readonly probes: number; readonly seed: number; readonly firstSample: number };
+
+/** A number for every probe, sample and error: `values[(probe * samples + sample) * errors + error]`. */
+export interface Projections {
+  readonly values: Float64Array;
+  readonly probes: number;
+  readonly samples: number;
+  readonly errors: number;
+}
+
 /** The extremes of a value over the last run, NaN left out. */
 export interface ValueRange {
   readonly min: number;

@@ -12,14 +12,18 @@ import type {
   HessianOptions,
   Loss,
   NodeInfo,
+  ProjectionSource,
+  Projections,
   RunOptions,
   Sites,
+  TensorError,
   TensorGrid,
   ValueRange,
 } from "./graph-types.js";
 import { readJson } from "./info.js";
 
 const lossCodes: Record<Loss["kind"], number> = { "cross-entropy": 0, kl: 1, "squared-error": 2, linear: 3, sum: 4 };
+const projectionSources: Record<ProjectionSource["source"], number> = { loss: 0, fisher: 1 };
 const parts = { primal: 0, adjoint: 1, tangent: 2, adjointTangent: 3 } as const;
 const maxRank = 16;
 
@@ -33,10 +37,11 @@ const maxRank = 16;
  */
 export class Graph {
   readonly #handle: GraphHandle;
-  /** Of the last run, and of the sites declared: the extents of results. */
+  /** Of the last run, and of the sites and errors declared: the extents of results. */
   #samples = 0;
   #probes = 0;
   #sites = 0;
+  #errors = 0;
 
   private constructor(handle: GraphHandle) {
     this.#handle = handle;
@@ -194,6 +199,52 @@ export class Graph {
     }, signal);
   }
 
+  /**
+   * Declares the errors of {@link project}, {@link projectSquares}, {@link aim} and {@link interactions} in place of the former ones. Initializers must be
+   * the weights of products, or read by linear operators.
+   */
+  setErrors(errors: readonly TensorError[]): Promise<void> {
+    return this.#handle.inTurn(async () => {
+      const values = Int32Array.from(errors, (error) => ("value" in error ? error.value : -1));
+      const nodes = Int32Array.from(errors, (error) => ("value" in error ? -1 : error.node));
+      const ports = Int32Array.from(errors, (error) => ("value" in error ? -1 : error.port));
+      this.#handle.call("bw_graph_set_errors", values, nodes, ports, errors.length);
+      for (const [i, error] of errors.entries()) this.#setError(i, error);
+      this.#errors = errors.length;
+    });
+  }
+
+  /** First-order projections of each sample's loss on each error: <d/dt, e> for its tensor t. */
+  project(source: ProjectionSource, { signal }: Abortable = {}): Promise<Projections> {
+    const { probes, seed, firstSample } = source.source === "loss" ? { probes: 1, seed: 0, firstSample: 0 } : source;
+    return this.#projections(probes, signal, (values) => {
+      const code = projectionSources[source.source];
+      return this.#handle.callAsync("bw_graph_project", code, probes, seed, firstSample, values, values.length);
+    });
+  }
+
+  /** The sum of g^2 v over a tensor's elements: g the gradient of each sample's loss, v the error's variances. One probe. */
+  projectSquares({ signal }: Abortable = {}): Promise<Projections> {
+    return this.#projections(1, signal, (values) =>
+      this.#handle.callAsync("bw_graph_project_squares", values, values.length),
+    );
+  }
+
+  /** Directions of the coming tangents: probe p moves along error `indices[p]` alone. At most 64; replaces the sites. */
+  aim(indices: readonly number[]): Promise<void> {
+    return this.#handle.inTurn(async () => {
+      this.#handle.call("bw_graph_aim", Int32Array.from(indices), indices.length);
+      this.#probes = indices.length;
+    });
+  }
+
+  /** e^T H e_aimed of each sample's loss for each probe of {@link aim} and each error e, H exact. */
+  interactions({ signal }: Abortable = {}): Promise<Projections> {
+    return this.#projections(undefined, signal, (values) =>
+      this.#handle.callAsync("bw_graph_interactions", values, values.length),
+    );
+  }
+
   /** Extremes of float values of the last run. */
   ranges(values: readonly number[]): Promise<ValueRange[]> {
     return this.#handle.inTurn(async () => {
@@ -228,6 +279,31 @@ export class Graph {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
+  }
+
+  #setError(index: number, error: TensorError): void {
+    if ("value" in error) {
+      this.#handle.call("bw_graph_set_error_data", index, error.data, error.data.length);
+    } else if ("grid" in error) {
+      const { scale, zeroPoint, qmin, qmax } = error.grid;
+      this.#handle.call("bw_graph_set_error_grid", index, scale, zeroPoint, qmin, qmax);
+    } else {
+      this.#handle.call("bw_graph_set_error_variance", index, error.variance.constant, error.variance.relative);
+    }
+  }
+
+  /** Runs a pass that fills values for each probe (of `aim`, if undefined), sample and error. */
+  #projections(
+    probes: number | undefined,
+    signal: AbortSignal | undefined,
+    pass: (values: Float64Array) => Promise<void>,
+  ): Promise<Projections> {
+    return this.#handle.inTurn(async () => {
+      const extents = { probes: probes ?? this.#probes, samples: this.#samples, errors: this.#errors };
+      const values = new Float64Array(extents.probes * extents.samples * extents.errors);
+      await pass(values);
+      return { values, ...extents };
+    }, signal);
   }
 
   #read(value: number, part: number, probe: number): Tensor {
