@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { constants, type FileHandle, open, rename, rm } from "node:fs/promises";
 import { BitwrightError } from "./errors.js";
 
 /** A file to be written: its path and its bytes in order. */
@@ -29,6 +29,22 @@ export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
 /** Writes a text file as {@link replaceFiles} does. */
 export function replaceTextFile(path: string, text: string): Promise<void> {
   return replaceFiles([{ path, chunks: [new TextEncoder().encode(text)] }]);
+}
+
+/**
+ * Opens a file of known size. Pipes and devices are refused: they may have no end, and opening a pipe would wait for a writer.
+ * @throws BitwrightError `io` for what is no regular file, else what Node throws.
+ */
+export async function openToRead(path: string): Promise<{ file: FileHandle; size: number }> {
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    const info = await file.stat();
+    if (info.isFile()) return { file, size: info.size };
+    throw new BitwrightError("io", "not a regular file", { where: path });
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
 /** Runs something that touches the file at `path`; its failures become BitwrightErrors `io` that say where. */

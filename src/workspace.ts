@@ -64,6 +64,7 @@ export async function openWorkspace(
     throw new BitwrightError(
       "invalid-model",
       "no node multiplies by a stored float weight, so there is nothing to quantize",
+      { remedy: "Weights in half or double precision are left alone: convert such a model to float32" },
     );
   }
   const constants = new Graph(model);
@@ -122,6 +123,17 @@ function withFormats(layer: PlannedLayer, { formats }: Options): PlannedLayer {
   };
 }
 
+function checkFinite(data: Float32Array, initializer: string): void {
+  const odd = data.findIndex((value) => !Number.isFinite(value));
+  if (odd < 0) return;
+  throw new BitwrightError("invalid-model", "a weight is not finite", {
+    where: `initializer "${initializer}"`,
+    expected: "finite numbers",
+    received: `${data[odd]} at element ${odd}`,
+    remedy: "The training of this model broke down, or its file is damaged",
+  });
+}
+
 /** Largest codes that weights are stored with: int8, int8 of reduced range, int4. */
 const limits = [127, 63, 7];
 
@@ -134,6 +146,7 @@ async function leastErrorScales(
   const found = new Map<string, Float32Array>();
   for (const { weight: stored } of layers) {
     const { data, dims } = weight(stored.initializer);
+    checkFinite(data, stored.initializer);
     for (const limit of limits) {
       const granularity = { kind: "channel", axis: stored.channelAxis } as const;
       const spec = { bits: 8, signed: true, symmetric: true, granularity, qmin: -limit, qmax: limit };

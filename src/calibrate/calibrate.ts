@@ -46,10 +46,13 @@ export async function calibrate(
 }
 
 function widen(extremes: Map<string, Range>, name: string, min: number, max: number, nonFinite: number): void {
-  if (nonFinite > 0) {
+  if (min > max && nonFinite === 0) {
+    throw new BitwrightError("invalid-model", "an activation has no values", { where: name });
+  }
+  if (nonFinite > 0 || !Number.isFinite(max - min)) {
     throw new BitwrightError("invalid-data", "an activation has values that are no finite numbers", {
       where: name,
-      received: `${nonFinite} values that are NaN or infinite`,
+      received: nonFinite > 0 ? `NaN ${nonFinite} times` : `values from ${min} to ${max}`,
       remedy: "Check the preprocessing in the data set's manifest, and the model on these samples",
     });
   }

@@ -1,6 +1,7 @@
-import { open, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { BitwrightError } from "../errors.js";
+import { openToRead } from "../io-node.js";
 import type { Files, OpenFile } from "./files.js";
 
 /** Files on disk, relative to `baseDir`; only the ranges asked for are read. */
@@ -19,35 +20,27 @@ export function diskFiles(baseDir: string): Files {
 }
 
 async function openDisk(path: string): Promise<OpenFile> {
-  const handle = await onDisk(path, () => open(path, "r"));
-  try {
-    const info = await onDisk(path, () => handle.stat());
-    if (!info.isFile()) {
-      throw new BitwrightError("io", "not a regular file", { where: path });
-    }
-    return {
-      size: info.size,
-      async read(into, offset) {
-        for (let done = 0; done < into.length; ) {
-          const { bytesRead } = await onDisk(path, () => handle.read(into, done, into.length - done, offset + done));
-          if (bytesRead === 0) {
-            throw new BitwrightError("io", "the file became shorter while it was read", { where: path });
-          }
-          done += bytesRead;
+  const { file, size } = await onDisk(path, () => openToRead(path));
+  return {
+    size,
+    async read(into, offset) {
+      for (let done = 0; done < into.length; ) {
+        const { bytesRead } = await onDisk(path, () => file.read(into, done, into.length - done, offset + done));
+        if (bytesRead === 0) {
+          throw new BitwrightError("io", "the file became shorter while it was read", { where: path });
         }
-      },
-      close: () => handle.close(),
-    };
-  } catch (error) {
-    await handle.close();
-    throw error;
-  }
+        done += bytesRead;
+      }
+    },
+    close: () => file.close(),
+  };
 }
 
 async function onDisk<T>(path: string, action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (cause) {
+    if (cause instanceof BitwrightError) throw cause;
     const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
     throw new BitwrightError("io", missing ? "no such file or folder" : "cannot be read", { where: path, cause });
   }

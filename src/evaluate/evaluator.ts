@@ -2,6 +2,7 @@ import type { Batch, Dataset, Selection } from "../data/dataset.js";
 import { kl } from "../data/metrics/kl.js";
 import type { Metric, Scores } from "../data/metrics/metric.js";
 import { createScorer, type Outputs } from "../data/metrics/scorer.js";
+import { BitwrightError } from "../errors.js";
 import type { Control } from "../progress.js";
 import type { EngineModel } from "./engine-model.js";
 import type { LayoutParts, Simulator } from "./simulator.js";
@@ -81,7 +82,9 @@ export class Evaluator {
     }
     const kind = options.divergence ?? divergenceFor(dataset.metric);
     const divergence = divergenceMetric(kind, dataset.metric.output);
-    return new Evaluator(engine, simulator, dataset.metric, divergence, batches, references, options);
+    const evaluator = new Evaluator(engine, simulator, dataset.metric, divergence, batches, references, options);
+    checkFloat(evaluator.float, batches);
+    return evaluator;
   }
 
   /** Number of samples. */
@@ -104,6 +107,16 @@ export class Evaluator {
   #score(outputs: readonly Outputs[]): Evaluation {
     return scoreOutputs(this.#metric, this.#divergence, this.#batches, outputs, this.#references);
   }
+}
+
+/** A model whose outputs are numbers does not differ from itself. */
+function checkFloat({ divergences }: Evaluation, batches: readonly Batch[]): void {
+  const odd = divergences.findIndex((value) => !Number.isFinite(value));
+  if (odd < 0) return;
+  throw new BitwrightError("invalid-model", "the float model's outputs are no finite numbers", {
+    where: `sample ${batches.flatMap(({ indices }) => [...indices])[odd]}`,
+    remedy: "Check the preprocessing in the data set's manifest, and the model on this sample",
+  });
 }
 
 function scoreOutputs(

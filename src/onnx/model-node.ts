@@ -1,8 +1,8 @@
-import { open, realpath, stat } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BitwrightError } from "../errors.js";
-import { chunkBytes, guardIo, replaceFiles } from "../io-node.js";
+import { chunkBytes, guardIo, openToRead, replaceFiles } from "../io-node.js";
 import { cloneMessage } from "./clone.js";
 import { attachExternalData, externalLocations } from "./external-data.js";
 import {
@@ -111,9 +111,8 @@ function isInside(folder: string, path: string): boolean {
 
 async function readWhole(path: string): Promise<Uint8Array> {
   return guardIo(path, async () => {
-    const file = await open(path, "r");
+    const { file, size } = await openToRead(path);
     try {
-      const { size } = await file.stat();
       const bytes = new Uint8Array(size);
       let filled = 0;
       while (filled < size) {

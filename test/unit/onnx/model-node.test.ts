@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,6 +56,15 @@ describe("readModelFile", () => {
     const model = await readModelFile(join(folder, "model.onnx"));
     expect(readTensor(model.graph.initializer[0]!)).toEqual(weights);
     expect(writeModel(model)).toEqual(matmulModel().bytes());
+  });
+
+  it("does not wait for a pipe to be written to", async () => {
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    await writeFile(join(folder, "model.onnx"), externalModel("pipe"));
+    for (const path of [pipe, join(folder, "model.onnx")]) {
+      await expect(readModelFile(path)).rejects.toMatchObject({ code: "io", summary: "not a regular file" });
+    }
   });
 
   it("follows a cache that keeps the model and its data as links into one folder", async () => {
