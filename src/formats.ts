@@ -11,14 +11,18 @@ export const formats = {
   fp8e4m3: { kind: "floating", bits: 8, exponentBits: 4, mantissaBits: 3, scaled: true },
   fp8e5m2: { kind: "floating", bits: 8, exponentBits: 5, mantissaBits: 2, scaled: true },
   int8: { kind: "integer", bits: 8, scaled: true },
+  int4b32: { kind: "integer", bits: 4, scaled: true, block: 32 },
+  int4b128: { kind: "integer", bits: 4, scaled: true, block: 128 },
   int4: { kind: "integer", bits: 4, scaled: true },
 } as const satisfies Record<string, FormatInfo>;
 
 export type FormatInfo = {
   /** Bits an element takes in the file. */
   readonly bits: number;
-  /** Whether a weight has a scale for each output channel beside its elements. */
+  /** Whether a weight has scales beside its elements: one for each output channel, or for each block of it. */
   readonly scaled: boolean;
+  /** How many elements along the axis that a product sums over share a scale; all of an output channel when absent. */
+  readonly block?: number;
 } & (
   | { readonly kind: "integer" }
   | { readonly kind: "floating"; readonly exponentBits: number; readonly mantissaBits: number }
@@ -34,8 +38,17 @@ export type FloatingFormat = {
   [F in WeightFormat]: (typeof formats)[F]["kind"] extends "floating" ? F : never;
 }[WeightFormat];
 
+/** Formats with scales for blocks of an output channel. */
+export type BlockedFormat = {
+  [F in WeightFormat]: (typeof formats)[F] extends { readonly block: number } ? F : never;
+}[WeightFormat];
+
 export function isFloating(format: WeightFormat): format is FloatingFormat {
   return formats[format].kind === "floating";
+}
+
+export function isBlocked(format: WeightFormat): format is BlockedFormat {
+  return "block" in formats[format];
 }
 
 /** What a search chooses for one layer: the format of its weight and of the activation it multiplies. */

@@ -36,6 +36,11 @@ export function isUniform(quantizer: WeightQuantizer): quantizer is Quantizer {
   return !("format" in quantizer);
 }
 
+/** A uniform quantizer with a scale for each block of a tensor along an axis. */
+export interface BlockQuantizer extends Quantizer {
+  readonly granularity: Extract<Granularity, { readonly kind: "block" }>;
+}
+
 export type Granularity =
   | { readonly kind: "tensor" }
   | { readonly kind: "channel"; readonly axis: number }

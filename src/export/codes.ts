@@ -1,4 +1,3 @@
-import { BitwrightError } from "../errors.js";
 import type { FloatingQuantizer, Granularity, Quantizer } from "../quantizer.js";
 import { elementCount } from "../tensor.js";
 import { type NarrowBits, narrowFloats, widenFloats } from "./narrow-floats.js";
@@ -65,9 +64,16 @@ export function scaleIndex(dims: readonly number[], granularity: Granularity): (
       const channels = dims[granularity.axis]!;
       return (element) => Math.floor(element / inner) % channels;
     }
-    case "block":
-      throw new BitwrightError("engine-failure", "codes of a blocked quantizer are not supported", {
-        expected: "a quantizer per tensor or per channel",
-      });
+    case "block": {
+      const { axis, size } = granularity;
+      const inner = elementCount(dims.slice(axis + 1));
+      const length = dims[axis]!;
+      const blocks = Math.ceil(length / size);
+      return (element) => {
+        const row = Math.floor(element / inner);
+        const block = Math.floor(row / length) * blocks + Math.floor((row % length) / size);
+        return block * inner + (element % inner);
+      };
+    }
   }
 }

@@ -2,16 +2,14 @@ import type { NodeProto } from "../onnx/generated/onnx_pb.js";
 import { Graph } from "../onnx/graph.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { findLayers } from "./layers.js";
-import type { Layout } from "./layout.js";
-
-export type Kernel = "integer" | "float";
+import type { Kernel, Layout } from "./layout.js";
 
 /** What became of the layers of a plan in the engine's optimized graph. */
 export interface FusionReport {
-  /** Every layer runs on the kind of kernel that the layout says, and no other integer products are there. */
+  /** Every layer runs on the kind of kernel that the layout says, and no other quantized products are there. */
   readonly asPlanned: boolean;
   readonly layers: readonly LayerFusion[];
-  /** Integer products that belong to no layer. */
+  /** Quantized products that belong to no layer. */
   readonly strays: readonly string[];
 }
 
@@ -23,20 +21,21 @@ export interface LayerFusion {
   readonly detail: string;
 }
 
-/** Integer products of onnxruntime's CPU kernels, with the port of the weight. */
-const integerProducts: Readonly<Record<string, number>> = {
-  QLinearConv: 3,
-  QLinearMatMul: 3,
-  QGemm: 3,
-  MatMulIntegerToFloat: 1,
-  MatMulInteger: 1,
-  ConvInteger: 1,
-  DynamicQuantizeMatMul: 1,
+/** Products of onnxruntime's CPU kernels with a quantized weight, and the port of the weight. */
+const quantizedProducts: Readonly<Record<string, { readonly kernel: Kernel; readonly port: number }>> = {
+  QLinearConv: { kernel: "integer", port: 3 },
+  QLinearMatMul: { kernel: "integer", port: 3 },
+  QGemm: { kernel: "integer", port: 3 },
+  MatMulIntegerToFloat: { kernel: "integer", port: 1 },
+  MatMulInteger: { kernel: "integer", port: 1 },
+  ConvInteger: { kernel: "integer", port: 1 },
+  DynamicQuantizeMatMul: { kernel: "integer", port: 1 },
+  MatMulNBits: { kernel: "blockwise", port: 1 },
 };
 
 /**
  * Compares the graph that onnxruntime made of an exported model with the layout. Layers are recognized by the name of their stored
- * codes, which optimizations keep. An integer product with another weight is one that the engine quantized on its own, which its
+ * codes, which optimizations keep. A quantized product with another weight is one that the engine quantized on its own, which its
  * name then tells: engines only append to the name of the node they replace.
  */
 export function compareFusion(
@@ -47,7 +46,7 @@ export function compareFusion(
 ): FusionReport {
   const planned = new Map(layout.weights.map(({ node, kernel }) => [node, kernel]));
   const codes = codesByLayer(exported, layout);
-  const products = optimized.graph.node.filter(({ opType }) => opType in integerProducts);
+  const products = optimized.graph.node.filter(({ opType }) => opType in quantizedProducts);
   const take = (matches: (product: NodeProto) => boolean): NodeProto | undefined => {
     const at = products.findIndex(matches);
     return at < 0 ? undefined : products.splice(at, 1)[0];
@@ -58,14 +57,14 @@ export function compareFusion(
     const product =
       own === undefined
         ? take((candidate) => isNamedAfter(candidate, node))
-        : take((candidate) => candidate.input[integerProducts[candidate.opType]!] === own);
+        : take((candidate) => candidate.input[quantizedProducts[candidate.opType]!.port] === own);
     if (product === undefined) {
       const detail = plan === "float" ? "float kernel" : "not fused: the weight is dequantized on every run";
       return { node, planned: plan, found: "float", detail };
     }
     const detail =
       own === undefined ? `${product.opType} on a weight that the engine quantized itself` : product.opType;
-    return { node, planned: plan, found: "integer", detail };
+    return { node, planned: plan, found: quantizedProducts[product.opType]!.kernel, detail };
   });
   const strays = products.map(({ opType, name }) => `${opType} "${name}"`);
   const asPlanned = strays.length === 0 && layers.every(({ planned, found }) => planned === found);
@@ -76,15 +75,15 @@ function isNamedAfter(product: NodeProto, node: string): boolean {
   return product.name === node || product.name.startsWith(`${node}_token_`) || product.name.startsWith(`${node}/`);
 }
 
-/** The int8 tensor that each layer with an integer kernel multiplies by in the exported file. */
+/** The tensor of codes that each layer on an integer or blockwise kernel multiplies by in the exported file. */
 function codesByLayer(exported: OnnxModel, layout: Layout): ReadonlyMap<string, string> {
   const graph = new Graph(exported);
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
   const codes = new Map<string, string>();
   for (const { node, port, kernel } of layout.weights) {
     if (kernel === "float") continue;
-    const dequantize = graph.producer(nodes.get(node)!.input[port]!)!;
-    codes.set(node, dequantize.input[0]!);
+    const weight = nodes.get(node)!.input[port]!;
+    codes.set(node, kernel === "blockwise" ? weight : graph.producer(weight)!.input[0]!);
   }
   return codes;
 }

@@ -1,5 +1,5 @@
-import type { WeightFormat } from "../formats.js";
-import type { Quantizer, WeightQuantizer } from "../quantizer.js";
+import type { BlockedFormat, WeightFormat } from "../formats.js";
+import type { BlockQuantizer, Quantizer, WeightQuantizer } from "../quantizer.js";
 
 /** Smallest and largest value that a tensor takes. */
 export interface Range {
@@ -20,18 +20,34 @@ export interface Layout {
 }
 
 /** A layer whose weight is stored in another format than the model's own. */
-export interface WeightLayout {
+export type WeightLayout = TypedWeight | BlockwiseWeight;
+
+interface StoredWeight {
   readonly node: string;
   readonly port: number;
   readonly initializer: string;
-  readonly quantizer: WeightQuantizer;
   /** What is stored: values on the quantizer's grid. Absent when each element takes the grid's nearest. */
   readonly values?: Float32Array;
+}
+
+/** A weight that the file holds as a tensor of an ONNX type. */
+export interface TypedWeight extends StoredWeight {
+  readonly quantizer: WeightQuantizer;
   /** What the file holds. */
-  readonly storage: WeightFormat;
+  readonly storage: Exclude<WeightFormat, BlockedFormat>;
   /** Whether the engine multiplies the stored codes, or the float values that it makes of what is stored once, at load. */
   readonly kernel: "integer" | "float";
 }
+
+/** A weight whose codes are packed with a scale for each block, and dequantized block by block inside a product with a float activation. */
+export interface BlockwiseWeight extends StoredWeight {
+  readonly quantizer: BlockQuantizer;
+  readonly storage: BlockedFormat;
+  readonly kernel: "blockwise";
+}
+
+/** What multiplies a layer's weight. */
+export type Kernel = WeightLayout["kernel"];
 
 /** A bias that is not stored as the float model has it. */
 export interface BiasLayout {

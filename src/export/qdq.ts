@@ -5,6 +5,7 @@ import type { NodeProto } from "../onnx/generated/onnx_pb.js";
 import { Graph } from "../onnx/graph.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { upgradeOpset } from "../onnx/upgrade/index.js";
+import { BlockwiseProducts } from "./blockwise.js";
 import type { EdgeLayout, Layout } from "./layout.js";
 import { quantizeActivation } from "./stored-activations.js";
 import { StoredConstants } from "./stored-constants.js";
@@ -24,9 +25,17 @@ export function exportModel(model: OnnxModel, layout: Layout): OnnxModel {
   const nodeOf = nodesByName(graph);
   const constants = new StoredConstants(graph);
   const stored = new StoredWeights(graph, constants);
-  for (const weight of layout.weights) graph.setInput(nodeOf(weight.node), weight.port, stored.weight(weight));
+  for (const weight of layout.weights) {
+    if (weight.kernel !== "blockwise") graph.setInput(nodeOf(weight.node), weight.port, stored.weight(weight));
+  }
   for (const bias of layout.biases) graph.setInput(nodeOf(bias.node), bias.port, stored.bias(bias));
   for (const [tensor, edges] of byTensor(layout.edges)) quantizeActivation(graph, constants, nodeOf, tensor, edges);
+  // Last, since the nodes are replaced.
+  const blockwise = layout.weights.filter((weight) => weight.kernel === "blockwise");
+  if (blockwise.length > 0) {
+    const products = new BlockwiseProducts(copy, graph);
+    for (const weight of blockwise) products.replace(nodeOf(weight.node), weight);
+  }
   for (const { initializer } of [...layout.weights, ...layout.biases]) {
     if (graph.uses(initializer).length === 0 && !graph.isOutput(initializer)) graph.removeInitializer(initializer);
   }

@@ -1,4 +1,4 @@
-import { formats, type WeightFormat } from "../formats.js";
+import { formats } from "../formats.js";
 import type { AttributeValue } from "../onnx/attributes.js";
 import { TensorProto_DataType } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
@@ -7,12 +7,12 @@ import { makeNode } from "../onnx/node.js";
 import { isUniform } from "../quantizer.js";
 import type { Tensor, TensorOf } from "../tensor.js";
 import { quantizeToCodes, quantizeToFloats } from "./codes.js";
-import type { BiasLayout, WeightLayout } from "./layout.js";
+import type { BiasLayout, TypedWeight } from "./layout.js";
 import type { NarrowBits } from "./narrow-floats.js";
 import type { StoredConstants } from "./stored-constants.js";
 
 /** The tensor type that holds each format in the file. */
-const storedTypes: Readonly<Record<WeightFormat, TensorProto_DataType>> = {
+const storedTypes: Readonly<Record<TypedWeight["storage"], TensorProto_DataType>> = {
   fp16: TensorProto_DataType.FLOAT16,
   bf16: TensorProto_DataType.BFLOAT16,
   int16: TensorProto_DataType.INT16,
@@ -34,7 +34,7 @@ export class StoredWeights {
   }
 
   /** Writes a weight, once for all layers that share it, and returns the name of its dequantized value. */
-  weight(layout: WeightLayout): string {
+  weight(layout: TypedWeight): string {
     const key = `${layout.initializer}\n${layout.storage} ${layout.kernel} ${layout.quantizer.scales.join()}`;
     const known = this.#written.get(key);
     if (known !== undefined) return known;
@@ -47,7 +47,7 @@ export class StoredWeights {
    * Fused kernels know int8 weights only. The Cast of 4-bit codes has constant input, so sessions compute it once at load, before
    * they look for the pattern to fuse.
    */
-  #forIntegerKernel(layout: WeightLayout): string {
+  #forIntegerKernel(layout: TypedWeight): string {
     const { initializer, quantizer, storage } = layout;
     const codes = this.#codes(layout);
     const int8 = storage === "int8" ? codes : this.#cast(codes, `${initializer}_int8`, TensorProto_DataType.INT8);
@@ -57,7 +57,7 @@ export class StoredWeights {
   }
 
   /** Cast and Mul, not DequantizeLinear: sessions fold them into a plain float weight at load, and a DequantizeLinear on every run. */
-  #forFloatKernel(layout: WeightLayout): string {
+  #forFloatKernel(layout: TypedWeight): string {
     const { initializer, quantizer, storage } = layout;
     const dims = this.#value(initializer).dims;
     const cast = this.#cast(this.#codes(layout), `${initializer}_float`, TensorProto_DataType.FLOAT);
@@ -77,7 +77,7 @@ export class StoredWeights {
     return this.#dequantize(initializer, [name, this.#constants.scales(quantizer.scales)], 0);
   }
 
-  #codes({ initializer, quantizer, storage, values }: WeightLayout): string {
+  #codes({ initializer, quantizer, storage, values }: TypedWeight): string {
     const { dims, data: exact } = this.#value(initializer);
     const data = values ?? exact;
     const base = `${initializer}_${storage}`;
@@ -111,11 +111,11 @@ export class StoredWeights {
   }
 }
 
-function axisOf({ quantizer: { granularity } }: WeightLayout): number {
+function axisOf({ quantizer: { granularity } }: TypedWeight): number {
   return granularity.kind === "channel" ? granularity.axis : 0;
 }
 
-function integerTensor(dims: readonly number[], codes: Int32Array, storage: WeightFormat): Tensor {
+function integerTensor(dims: readonly number[], codes: Int32Array, storage: TypedWeight["storage"]): Tensor {
   return storage === "int16"
     ? { dtype: "int16", dims, data: Int16Array.from(codes) }
     : { dtype: "int8", dims, data: Int8Array.from(codes) };

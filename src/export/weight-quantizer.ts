@@ -1,8 +1,17 @@
 import { BitwrightError } from "../errors.js";
-import { formats, isFloating, type WeightFormat } from "../formats.js";
-import type { Quantizer, WeightQuantizer } from "../quantizer.js";
+import {
+  type BlockedFormat,
+  type Format,
+  type FormatInfo,
+  formats,
+  isBlocked,
+  isFloating,
+  type WeightFormat,
+} from "../formats.js";
+import type { BlockQuantizer, Granularity, Quantizer, WeightQuantizer } from "../quantizer.js";
 import { elementCount, type TensorOf } from "../tensor.js";
-import type { Layer } from "./layers.js";
+import { scaleIndex } from "./codes.js";
+import type { Layer, LayerWeight } from "./layers.js";
 import { largestFloat } from "./narrow-floats.js";
 
 /** A weight for which a quantizer is wanted. */
@@ -17,16 +26,48 @@ export interface WeightRequest {
 export type WeightScales = (request: WeightRequest) => Float32Array;
 
 /** Scales that just cover each channel: max |w| / limit. */
-export const minmaxScales: WeightScales = ({ layer, weight, limit }) => {
-  const { channels, channelAxis } = layer.weight;
-  const inner = elementCount(weight.dims.slice(channelAxis + 1));
-  const largest = new Float32Array(channels);
-  for (let i = 0; i < weight.data.length; i++) {
-    const channel = Math.floor(i / inner) % channels;
-    largest[channel] = Math.max(largest[channel]!, Math.abs(weight.data[i]!));
+export const minmaxScales: WeightScales = ({ layer, weight, limit }) =>
+  coveringScales(weight, { kind: "channel", axis: layer.weight.channelAxis }, limit);
+
+/** Scales that map the largest magnitude that each of them covers to a limit. */
+function coveringScales({ data, dims }: TensorOf<"float32">, granularity: Granularity, limit: number): Float32Array {
+  const scaleAt = scaleIndex(dims, granularity);
+  const peaks = new Float32Array(scaleCount(dims, granularity));
+  for (let i = 0; i < data.length; i++) {
+    const scale = scaleAt(i);
+    peaks[scale] = Math.max(peaks[scale]!, Math.abs(data[i]!));
   }
-  return largest.map((peak) => peak / limit);
-};
+  return peaks.map((peak) => peak / limit);
+}
+
+function scaleCount(dims: readonly number[], granularity: Granularity): number {
+  switch (granularity.kind) {
+    case "tensor":
+      return 1;
+    case "channel":
+      return dims[granularity.axis]!;
+    case "block": {
+      const { axis, size } = granularity;
+      return elementCount(dims.with(axis, Math.ceil(dims[axis]! / size)));
+    }
+  }
+}
+
+/** Which elements of a layer's weight share a scale in a format. Blocks lie along the axis that the product sums over. */
+function granularityOf({ channelAxis: axis }: LayerWeight, format: Format): Granularity {
+  const { scaled, block }: FormatInfo = formats[format];
+  if (!scaled) return { kind: "tensor" };
+  return block === undefined ? { kind: "channel", axis } : { kind: "block", axis: 1 - axis, size: block };
+}
+
+/** Bytes that a layer's weight takes in the file: its elements, the last block of each channel filled up, and their scales. */
+export function weightBytes(weight: LayerWeight, format: Format): number {
+  const { bits, scaled }: FormatInfo = formats[format];
+  const granularity = granularityOf(weight, format);
+  const scales = scaleCount(weight.dims, granularity);
+  const elements = granularity.kind === "block" ? scales * granularity.size : elementCount(weight.dims);
+  return Math.ceil((elements * bits) / 8) + (scaled ? 4 * scales : 0);
+}
 
 /** A weight on the symmetric grid of a format. */
 export interface RoundedWeight {
@@ -40,14 +81,14 @@ export interface RoundedWeight {
 export type RoundedWeights = (layer: Layer, format: WeightFormat) => RoundedWeight | undefined;
 
 export interface WeightQuantizerOptions {
-  /** Scales of int8 and int4 weights; by default those that just cover each channel, as wider and floating formats always have. */
+  /** Scales of int8 and int4 weights per channel; by default those that just cover each channel, as all other formats always have. */
   readonly weightScales?: WeightScales;
   /** Keep int8 codes to 7 bits. */
   readonly reduceRange?: boolean;
 }
 
 /**
- * The quantizer of a layer's weight in a format: symmetric, with a scale for each output channel where the format has scales.
+ * The quantizer of a layer's weight in a format: symmetric, with the scales that the format has.
  * @throws BitwrightError `invalid-option` when the given scales are not usable.
  */
 export function quantizerOfWeight(
@@ -56,25 +97,42 @@ export function quantizerOfWeight(
   format: WeightFormat,
   { weightScales = minmaxScales, reduceRange = false }: WeightQuantizerOptions = {},
 ): WeightQuantizer {
-  const axis = layer.weight.channelAxis;
+  if (isBlocked(format)) return blockQuantizer(layer, weight, format);
+  const granularity = granularityOf(layer.weight, format);
   if (isFloating(format)) {
-    if (!formats[format].scaled) return { format, granularity: { kind: "tensor" }, scales: Float32Array.of(1) };
-    const scales = usableScales(minmaxScales, { layer, weight, limit: largestFloat(format) });
-    return { format, granularity: { kind: "channel", axis }, scales };
+    if (!formats[format].scaled) return { format, granularity, scales: Float32Array.of(1) };
+    return { format, granularity, scales: usableScales(coveringScales(weight, granularity, largestFloat(format))) };
   }
   const { bits } = formats[format];
   const limit = format === "int8" && reduceRange ? 63 : 2 ** (bits - 1) - 1;
   // With 16 bits there is nothing to win by clipping.
-  const scales = usableScales(bits > 8 ? minmaxScales : weightScales, { layer, weight, limit });
-  return weightQuantizer(bits, limit, axis, scales);
+  const request = { layer, weight, limit };
+  const scales = bits > 8 ? minmaxScales(request) : givenScales(weightScales, request);
+  return symmetricQuantizer(bits, limit, granularity, usableScales(scales));
+}
+
+/** The symmetric quantizer of a matrix whose blocks lie along the axis that the product sums over, with scales that just cover each block. */
+export function blockQuantizer(
+  { weight: { channelAxis } }: Layer,
+  weight: TensorOf<"float32">,
+  format: BlockedFormat,
+): BlockQuantizer {
+  const { bits, block } = formats[format];
+  const granularity = { kind: "block", axis: 1 - channelAxis, size: block } as const;
+  const limit = 2 ** (bits - 1) - 1;
+  return symmetricQuantizer(bits, limit, granularity, usableScales(coveringScales(weight, granularity, limit)));
 }
 
 // For a channel of zeros: small, so that the channel's bias keeps its precision.
 const scaleOfNothing = 2 ** -24;
 
-function usableScales(scalesOf: WeightScales, request: WeightRequest): Float32Array {
+function usableScales(scales: Float32Array): Float32Array {
+  return scales.map((scale) => (scale < 2 ** -100 ? scaleOfNothing : scale));
+}
+
+function givenScales(weightScales: WeightScales, request: WeightRequest): Float32Array {
   const { layer } = request;
-  const given = scalesOf(request);
+  const given = weightScales(request);
   if (given.length !== layer.weight.channels || given.some((scale) => !Number.isFinite(scale) || scale < 0)) {
     throw new BitwrightError("invalid-option", "the scales of a weight are not usable", {
       where: `layer "${layer.node}"`,
@@ -82,18 +140,20 @@ function usableScales(scalesOf: WeightScales, request: WeightRequest): Float32Ar
       received: `${given.length} numbers, the smallest ${given.reduce((low, scale) => Math.min(low, scale), Number.POSITIVE_INFINITY)}`,
     });
   }
-  return given.map((scale) => (scale < 2 ** -100 ? scaleOfNothing : scale));
+  return given;
 }
 
 /** The symmetric quantizer per output channel with these scales. */
 export function weightQuantizer(bits: number, limit: number, axis: number, scales: Float32Array): Quantizer {
-  return {
-    bits,
-    signed: true,
-    qmin: -limit,
-    qmax: limit,
-    granularity: { kind: "channel", axis },
-    scales,
-    zeroPoints: new Int32Array(scales.length),
-  };
+  return symmetricQuantizer(bits, limit, { kind: "channel", axis }, scales);
+}
+
+function symmetricQuantizer<G extends Granularity>(
+  bits: number,
+  limit: number,
+  granularity: G,
+  scales: Float32Array,
+): Quantizer & { readonly granularity: G } {
+  const zeroPoints = new Int32Array(scales.length);
+  return { bits, signed: true, qmin: -limit, qmax: limit, granularity, scales, zeroPoints };
 }

@@ -9,6 +9,8 @@ const formatColours: Readonly<Record<Format, readonly [light: string, dark: stri
   fp8e4m3: ["#c07a1e", "#e09a3c"],
   fp8e5m2: ["#b4593f", "#d67a5f"],
   int8: ["#2f6fd6", "#5b94f0"],
+  int4b32: ["#1c8a8a", "#3fb0b0"],
+  int4b128: ["#2a7d9c", "#4fa3c4"],
   int4: ["#12966f", "#2fb98c"],
 };
 

@@ -48,16 +48,26 @@ const integer4: LayerChoice = { weight: "int4", activation: "int8" };
 const weightOnly = (weight: WeightFormat): LayerChoice => ({ weight, activation: "float" });
 
 const wide = [float, ...(["fp16", "bf16", "int16", "fp8e4m3", "fp8e5m2"] as const).map(weightOnly)];
-const onFloatKernels = [...wide, weightOnly("int8"), weightOnly("int4")];
-const onAnyKernel = [...wide, weightOnly("int8"), integer8, weightOnly("int4"), integer4];
+const blockwise = [weightOnly("int4b32"), weightOnly("int4b128")];
 
 /** Operators that have an integer kernel. */
 const integerOperators: ReadonlySet<string> = new Set(["Conv", "Gemm", "MatMul"]);
 
+/** Operators that a product with blocks of codes can replace. */
+const blockwiseOperators: ReadonlySet<string> = new Set(["Gemm", "MatMul"]);
+
 function plannedLayer(graph: Graph, layer: Layer): PlannedLayer {
   const output = clampBehind(graph, layer.output)?.output ?? layer.output;
   const captured = graph.uses(output).some(({ port }) => port === capturedPort);
-  const choices = integerOperators.has(layer.op) && layer.plain && !captured ? onAnyKernel : onFloatKernels;
+  const integer = integerOperators.has(layer.op) && layer.plain && !captured;
+  const choices = [
+    ...wide,
+    weightOnly("int8"),
+    ...(integer ? [integer8] : []),
+    ...(blockwiseOperators.has(layer.op) && layer.plain ? blockwise : []),
+    weightOnly("int4"),
+    ...(integer ? [integer4] : []),
+  ];
   // A weight that several layers read is stored once, so they must agree on its format.
   return { ...layer, choices, group: layer.weight.initializer };
 }

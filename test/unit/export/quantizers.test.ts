@@ -4,6 +4,7 @@ import { biasQuantizer, scalesThatHoldBias } from "../../../src/export/bias-quan
 import { dequantizeCodes, quantizeToCodes } from "../../../src/export/codes.js";
 import { weightQuantizer } from "../../../src/export/weight-quantizer.js";
 import type { Quantizer } from "../../../src/quantizer.js";
+import { elementCount } from "../../../src/tensor.js";
 import { buildModel } from "../../support/model-builder.js";
 import { runOnnx } from "../../support/onnxruntime.js";
 import { float32, randomFloats } from "../../support/tensors.js";
@@ -100,11 +101,32 @@ describe("codes", () => {
     expect(dequantizeCodes(codes, dims, quantizer)).toEqual(y!.data);
   });
 
-  it("are refused for blocks", () => {
+  it.each([
+    { axis: 0, size: 16 },
+    { axis: 1, size: 4 },
+    { axis: 1, size: 5 },
+    { axis: 2, size: 2 },
+  ])("equal those of onnxruntime in blocks of $size along axis $axis", async ({ axis, size }) => {
+    const dims = [32, 10, 6];
+    const values = randomFloats(1920, 11, -3, 3);
+    const scaleDims = dims.with(axis, Math.ceil(dims[axis]! / size));
+    const scales = randomFloats(elementCount(scaleDims), 12, 0.01, 0.05);
+    const model = buildModel(21)
+      .input("x", dims)
+      .constant("scale", float32(scaleDims, scales))
+      .constant("zero", { dtype: "int8", dims: scaleDims, data: new Int8Array(scales.length) })
+      .node("QuantizeLinear", ["x", "scale", "zero"], ["q"], { axis: BigInt(axis), block_size: BigInt(size) })
+      .node("DequantizeLinear", ["q", "scale", "zero"], ["y"], { axis: BigInt(axis), block_size: BigInt(size) })
+      .output("q", dims, "int8")
+      .output("y", dims);
+    const { q, y } = await runOnnx(model.bytes(), { x: float32(dims, values) });
     const quantizer: Quantizer = {
-      ...weightQuantizer(8, 127, 0, Float32Array.of(1)),
-      granularity: { kind: "block", axis: 0, size: 2 },
+      ...weightQuantizer(8, 127, 0, scales),
+      granularity: { kind: "block", axis, size },
+      qmin: -128,
     };
-    expect(() => quantizeToCodes(Float32Array.of(1, 2), [2], quantizer)).toThrow(/blocked/);
+    const codes = quantizeToCodes(values, dims, quantizer);
+    expect([...codes]).toEqual([...(q!.data as Int8Array)]);
+    expect(dequantizeCodes(codes, dims, quantizer)).toEqual(y!.data);
   });
 });

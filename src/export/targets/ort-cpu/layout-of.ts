@@ -1,5 +1,5 @@
 import { BitwrightError } from "../../../errors.js";
-import type { Format, LayerChoice } from "../../../formats.js";
+import { type Format, isBlocked, type LayerChoice } from "../../../formats.js";
 import type { Graph } from "../../../onnx/graph.js";
 import type { Quantizer, WeightQuantizer } from "../../../quantizer.js";
 import type { TensorOf } from "../../../tensor.js";
@@ -7,7 +7,7 @@ import { activationQuantizer } from "../../activation-quantizer.js";
 import { biasQuantizer, scalesThatHoldBias } from "../../bias-quantizer.js";
 import type { Layer } from "../../layers.js";
 import type { BiasLayout, Layout, Range, WeightLayout } from "../../layout.js";
-import { quantizerOfWeight } from "../../weight-quantizer.js";
+import { blockQuantizer, quantizerOfWeight } from "../../weight-quantizer.js";
 import type { LayoutOptions } from "../target.js";
 import { edgesOf } from "./edges.js";
 import { type IntegerRegions, integerRegions } from "./regions.js";
@@ -29,17 +29,24 @@ export function layoutOf(
     const format = choices.get(layer.node)?.weight ?? "float";
     if (format === "float") continue;
     const weight = graph.constant(layer.weight.initializer) as TensorOf<"float32">;
+    const { node } = layer;
+    const { port, initializer } = layer.weight;
+    const bias = biasOf(graph, layer, format, options);
+    if (isBlocked(format)) {
+      const quantizer = blockQuantizer(layer, weight, format);
+      weights.push({ node, port, initializer, quantizer, storage: format, kernel: "blockwise" });
+      if (bias?.corrected) biases.push(bias);
+      continue;
+    }
     const kernel = isInteger(layer) ? "integer" : "float";
     const reduceRange = kernel === "integer" && options.reduceRange === true;
     const rounded = reduceRange ? undefined : options.roundedWeights?.(layer, format);
     const scales = rounded === undefined ? options : { weightScales: () => rounded.scales };
     const rounding = quantizerOfWeight(layer, weight, format, { ...scales, reduceRange });
-    const bias = biasOf(graph, layer, format, options);
     const inputScale = kernel === "integer" ? quantizerOf(layer.input.tensor).scales[0]! : undefined;
     const quantizer = inputScale === undefined ? rounding : holdingBias(rounding, bias?.values, inputScale);
-    const { port, initializer } = layer.weight;
     const values = rounded && { values: rounded.values };
-    weights.push({ node: layer.node, port, initializer, quantizer, ...values, storage: format, kernel });
+    weights.push({ node, port, initializer, quantizer, ...values, storage: format, kernel });
     if (bias === undefined) continue;
     if (inputScale !== undefined) biases.push({ ...bias, quantizer: biasQuantizer(quantizer.scales, inputScale) });
     else if (bias.corrected) biases.push(bias);

@@ -1,0 +1,108 @@
+import { create } from "@bufbuild/protobuf";
+import { type NodeProto, OperatorSetIdProtoSchema } from "../onnx/generated/onnx_pb.js";
+import type { Graph } from "../onnx/graph.js";
+import type { OnnxModel } from "../onnx/model.js";
+import { makeNode } from "../onnx/node.js";
+import type { TensorOf } from "../tensor.js";
+import { quantizeToCodes } from "./codes.js";
+import type { BlockwiseWeight } from "./layout.js";
+
+const domain = "com.microsoft";
+
+/** The product is computed in float32. Higher levels round the activation to 8 bits inside, which no layout tells. */
+const accuracyLevel = 1n;
+
+// Without zero points of their own, codes are offset by this, which then stands for zero.
+const offset = 8;
+
+/**
+ * Puts onnxruntime's MatMulNBits in the place of a MatMul, or of a Gemm that is a plain product plus bias. It is written rather than the
+ * DequantizeLinear that sessions can make it of: they do not where a Relu or a second product follows, or where codes come in.
+ */
+export class BlockwiseProducts {
+  readonly #graph: Graph;
+  readonly #packed = new Map<string, PackedWeight>();
+
+  constructor(model: OnnxModel, graph: Graph) {
+    this.#graph = graph;
+    if (model.proto.opsetImport.some((set) => set.domain === domain)) return;
+    model.proto.opsetImport.push(create(OperatorSetIdProtoSchema, { domain, version: 1n }));
+  }
+
+  /** Replaces a node that reads the weight. */
+  replace(node: NodeProto, weight: BlockwiseWeight): void {
+    const { bits, granularity } = weight.quantizer;
+    const { inputs, outputs, codes, scales } = this.#pack(weight);
+    const [activation = "", , bias = ""] = node.input;
+    const product = makeNode({
+      opType: "MatMulNBits",
+      domain,
+      name: node.name,
+      inputs: [activation, codes, scales, ...(bias === "" ? [] : ["", "", bias])],
+      outputs: node.output,
+      attributes: {
+        K: BigInt(inputs),
+        N: BigInt(outputs),
+        bits: BigInt(bits),
+        block_size: BigInt(granularity.size),
+        accuracy_level: accuracyLevel,
+      },
+    });
+    this.#graph.replace(node, product);
+  }
+
+  /** Stores a weight, once for all layers that share it. */
+  #pack({ initializer, quantizer, storage, values }: BlockwiseWeight): PackedWeight {
+    const { bits, scales } = quantizer;
+    const { axis, size } = quantizer.granularity;
+    const key = `${initializer}\n${storage} ${axis}`;
+    const known = this.#packed.get(key);
+    if (known !== undefined) return known;
+    const { dims, data } = this.#graph.constant(initializer) as TensorOf<"float32">;
+    const inputs = dims[axis]!;
+    const outputs = dims[1 - axis]!;
+    const blocks = Math.ceil(inputs / size);
+    const codes = quantizeToCodes(values ?? data, dims, quantizer);
+    const packed: PackedWeight = {
+      inputs,
+      outputs,
+      codes: this.#graph.addInitializer(`${initializer}_${storage}`, {
+        dtype: "uint8",
+        dims: [outputs, blocks, (size * bits) / 8],
+        data: packRows(axis === 1 ? codes : transpose(codes, inputs, outputs), inputs, blocks * size),
+      }),
+      scales: this.#graph.addInitializer(`${initializer}_scales`, {
+        dtype: "float32",
+        dims: [outputs, blocks],
+        data: axis === 1 ? scales : transpose(scales, blocks, outputs),
+      }),
+    };
+    this.#packed.set(key, packed);
+    return packed;
+  }
+}
+
+interface PackedWeight {
+  /** Size of what the product sums over, and of what it gives. */
+  readonly inputs: number;
+  readonly outputs: number;
+  /** Names of initializers. */
+  readonly codes: string;
+  readonly scales: string;
+}
+
+/** Packs 4-bit codes two a byte, the first in the low half, each row of `length` filled up with zeros to an even `padded`. */
+function packRows(codes: Int32Array, length: number, padded: number): Uint8Array {
+  const packed = new Uint8Array(((codes.length / length) * padded) / 2).fill(offset | (offset << 4));
+  for (let i = 0; i < codes.length; i++) {
+    const column = i % length;
+    const at = (Math.floor(i / length) * padded + column) >> 1;
+    const code = codes[i]! + offset;
+    packed[at] = column % 2 === 0 ? (packed[at]! & 0xf0) | code : (packed[at]! & 0x0f) | (code << 4);
+  }
+  return packed;
+}
+
+function transpose<T extends Int32Array | Float32Array>(matrix: T, rows: number, columns: number): T {
+  return matrix.map((_, i) => matrix[(i % rows) * columns + Math.floor(i / rows)]!) as T;
+}
