@@ -1,22 +1,47 @@
 import { constants } from "node:fs";
-import { access, stat } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { access, realpath, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { BitwrightError } from "../errors.js";
 import { guardIo } from "../io-node.js";
 
 /**
  * Finds out before the work begins that a result could not be written.
- * @throws BitwrightError `invalid-option` when a result would replace an input, or two results each other; `io` when a folder cannot be written to.
+ * @param inputs - Files that are read.
+ * @param outputs - Files that will be written; undefined and "-" stand for none.
+ * @throws BitwrightError `invalid-option` when a result would replace an input, another result or what is no file; `io` when a folder cannot be written to.
  */
-export async function checkOutputs(inputs: readonly string[], outputs: readonly string[]): Promise<void> {
-  const taken = new Map(inputs.map((path) => [resolve(path), "it would replace the input"]));
-  for (const path of outputs) {
-    const clash = taken.get(resolve(path));
-    if (clash !== undefined) throw new BitwrightError("invalid-option", clash, { where: path });
-    taken.set(resolve(path), "two results have the same name");
-    await guardIo(dirname(resolve(path)), () => access(dirname(resolve(path)), constants.W_OK));
-    if ((await stat(path).catch(() => undefined))?.isDirectory()) {
-      throw new BitwrightError("invalid-option", "it is a folder", { where: path, expected: "the name of a file" });
+export async function checkOutputs(inputs: readonly string[], outputs: readonly (string | undefined)[]): Promise<void> {
+  const taken = new Map<string, string>();
+  for (const path of inputs) {
+    // A result replaces a link, not what it leads to: a name that is one counts as well as its end.
+    for (const name of [resolve(path), await realpath(path).catch(() => resolve(path))]) {
+      taken.set(name, "it would replace an input");
     }
   }
+  for (const path of outputs) {
+    if (path === undefined || path === "-") continue;
+    const folder = dirname(resolve(path));
+    await guardIo(folder, () => access(folder, constants.W_OK));
+    const name = join(await realpath(folder), basename(path));
+    const clash = taken.get(name) ?? taken.get(resolve(path));
+    if (clash !== undefined) throw new BitwrightError("invalid-option", clash, { where: path });
+    taken.set(name, "two results have the same name");
+    const present = await stat(path).catch(() => undefined);
+    if (present !== undefined && !present.isFile()) {
+      const what = present.isDirectory() ? "it is a folder" : "it is a device or a pipe";
+      throw new BitwrightError("invalid-option", what, { where: path, expected: "the name of a file" });
+    }
+  }
+}
+
+/**
+ * Keeps a slip of the hand from replacing pictures or labels with a model.
+ * @throws BitwrightError `invalid-option`.
+ */
+export function checkModelName(path: string): void {
+  if (/\.onnx$/i.test(path)) return;
+  throw new BitwrightError("invalid-option", "a model has another kind of name", {
+    where: path,
+    expected: "a name that ends in .onnx",
+  });
 }

@@ -11,12 +11,14 @@ import { htmlReport } from "../report/html.js";
 import { reportOf } from "../report/report.js";
 import { textReport } from "../report/text.js";
 import { machine } from "./machine.js";
-import { checkOutputs } from "./output-paths.js";
+import { checkModelName, checkOutputs } from "./output-paths.js";
 import { jsonText, type Result, type Session } from "./session.js";
 import { version } from "./version.js";
 
-/** Where `quantize` and `search` write. */
+/** What `quantize` and `search` read and where they write. */
 export interface OutputOptions {
+  readonly data: string;
+  readonly json?: string;
   readonly output: string;
   readonly plan?: string;
   readonly report?: string;
@@ -45,7 +47,8 @@ export async function writeQuantized(session: Session, job: QuantizeJob, options
   const planPath = options.plan ?? besides(output, "plan.json");
   const reportPath = options.report ?? besides(output, "report.html");
   const saved = saveAnalysis === undefined ? [] : [saveAnalysis];
-  await checkOutputs([model], [output, planPath, reportPath, ...saved]);
+  checkModelName(output);
+  await checkOutputs([model, options.data], [output, planPath, reportPath, ...saved, options.json]);
   const { signal, onProgress } = session;
   const { plan, analysis, feasible } = await quantize(model, {
     ...run,

@@ -232,8 +232,25 @@ describe("exit codes and messages", () => {
     [
       "an output that is the input",
       ["quantize", model, "--data", data, "--keep", "99%", "-o", model],
-      /it would replace the input/,
+      /it would replace an input/,
     ],
+    [
+      "an output that is the data set's manifest",
+      ["analyze", model, "--data", data, "-o", data],
+      /it would replace an input/,
+    ],
+    ["a result that is the input", ["inspect", model, "--json", model], /it would replace an input/],
+    [
+      "two results of one name",
+      ["quantize", model, "--data", data, "--keep", "99%", "-o", at("q.onnx"), "--json", at("q.plan.json")],
+      /two results have the same name/,
+    ],
+    [
+      "a model that replaces something else",
+      ["quantize", model, "--data", data, "--keep", "99%", "-o", at("data/labels_u8.npy")],
+      /expected +a name that ends in \.onnx/,
+    ],
+    ["a result that is a device", ["inspect", model, "--json", "/dev/zero"], /it is a device or a pipe/],
     ["a size of no dimension", ["inspect", model, "--size", "T=4"], /no dimension of this name/],
   ])("2: %s", async (_, args, message) => {
     const { code, stdout, stderr } = await bitwright(...args);

@@ -46,7 +46,7 @@ export function define(command: Command): void {
 
 async function analyzeModel(path: string, options: Options, session: Session): Promise<Result> {
   const { output, force = false } = options;
-  await checkOutputs([path], [output]);
+  await checkOutputs([path, options.data], [output, options.json]);
   const resolved = resolveOptions(runOptions(options));
   const dataset = await openDataset(options.data);
   const model = await readModelFile(path);

@@ -5,6 +5,7 @@ import { evaluate } from "../../evaluate-node.js";
 import { textEvaluation } from "../../report/text-evaluation.js";
 import { wholeNumber } from "../arguments.js";
 import { addCommonOptions, type CommonOptions } from "../common-options.js";
+import { checkOutputs } from "../output-paths.js";
 import { type Result, run, type Session } from "../session.js";
 
 interface Options extends CommonOptions {
@@ -31,6 +32,7 @@ export function define(command: Command): void {
 async function evaluateModel(model: string, options: Options, session: Session): Promise<Result> {
   const { data, reference, split, batch, engine, threads } = options;
   const { onProgress, signal } = session;
+  await checkOutputs([model, data, ...(reference === undefined ? [] : [reference])], [options.json]);
   const result = await evaluate(model, {
     data,
     split,

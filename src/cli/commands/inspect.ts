@@ -5,6 +5,7 @@ import { modelFileBytes, readModelFile } from "../../onnx/model-node.js";
 import { defaults } from "../../options.js";
 import { textInspection } from "../../report/text-inspection.js";
 import { addCommonOptions, type CommonOptions } from "../common-options.js";
+import { checkOutputs } from "../output-paths.js";
 import { run } from "../session.js";
 
 interface Options extends CommonOptions {
@@ -23,6 +24,7 @@ export function define(command: Command): void {
     .option("--size <name=n>", "size of a dimension that the model leaves open; may be repeated", addSize);
   addCommonOptions(command).action((path: string, { target, size: sizes = {}, ...options }: Options) =>
     run(options, async (session) => {
+      await checkOutputs([path], [options.json]);
       const model = await readModelFile(path);
       const bytes = await modelFileBytes(path);
       const inspection = await inspect(await session.backend(), model, { target, bytes, sizes });

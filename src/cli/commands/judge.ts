@@ -44,7 +44,7 @@ export function define(command: Command): void {
 
 async function judgeModel(path: string, options: Options, session: Session): Promise<Result> {
   const outputs = [options.output, options.report].filter((file) => file !== undefined);
-  await checkOutputs([path, options.analysis], outputs);
+  await checkOutputs([path, options.data, options.analysis], [...outputs, options.json]);
   const known = await readAnalysis(options.analysis);
   const resolved = resolveOptions(analysisRunOptions(known, options));
   const dataset = await openDataset(options.data);

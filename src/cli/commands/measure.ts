@@ -9,6 +9,7 @@ import type { Feeds } from "../../tensor.js";
 import { wholeNumber } from "../arguments.js";
 import { addCommonOptions, type CommonOptions } from "../common-options.js";
 import { machine } from "../machine.js";
+import { checkOutputs } from "../output-paths.js";
 import { type Result, run, type Session } from "../session.js";
 
 interface Options extends CommonOptions {
@@ -30,6 +31,7 @@ export function define(command: Command): void {
 
 async function measure(paths: readonly string[], options: Options, session: Session): Promise<Result> {
   const { repeats, warmup, threads } = options;
+  await checkOutputs([...paths, options.data], [options.json]);
   const models = paths.map((path) => ({ name: basename(path), model: path }));
   const latencies = await measureLatency(models, await oneSample(await openDataset(options.data)), {
     ...(repeats !== undefined && { repeats }),
