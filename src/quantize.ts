@@ -9,6 +9,7 @@ import { bindingOf } from "./binding.js";
 import { measuredFloatKernels } from "./cost/float-kernels-node.js";
 import type { Dataset } from "./data/dataset.js";
 import { openDataset } from "./data/open-node.js";
+import { requireSamples } from "./data/splits.js";
 import { BitwrightError } from "./errors.js";
 import { exportModel } from "./export/qdq.js";
 import type { OnnxModel } from "./onnx/model.js";
@@ -57,6 +58,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   const { limits, output, onProgress, signal } = options;
   const original = await readModelFile(path);
   const dataset = typeof options.data === "string" ? await openDataset(options.data) : options.data;
+  requireSamples(dataset.splits, ["verify"]);
   const backend = options.backend ?? (await loadBackend());
   const binding = await bindingOf(original, dataset, run, options.analysis);
   await using workspace = await openWorkspace(backend, original, dataset, run);

@@ -3,6 +3,7 @@ import { searchScale } from "./backend/kernels.js";
 import type { BiasShifts } from "./calibrate/bias-correction.js";
 import { fitDataset } from "./data/check-model.js";
 import type { Dataset } from "./data/dataset.js";
+import { requireSamples } from "./data/splits.js";
 import { BitwrightError } from "./errors.js";
 import { EngineModel } from "./evaluate/engine-model.js";
 import { type Divergence, divergenceFor } from "./evaluate/evaluator.js";
@@ -55,7 +56,7 @@ export async function openWorkspace(
   data: Dataset,
   options: Options,
 ): Promise<Workspace> {
-  checkSplits(data);
+  requireSamples(data.splits, ["calibration", "search"]);
   const dataset = fitDataset(data, original);
   const { model, changes } = cleanModel(original);
   const target = targets[options.target];
@@ -98,16 +99,6 @@ export async function openWorkspace(
     weight,
     [Symbol.asyncDispose]: () => engine.dispose(),
   };
-}
-
-function checkSplits({ splits }: Dataset): void {
-  for (const name of ["calibration", "search"] as const) {
-    if (splits[name].length > 0) continue;
-    throw new BitwrightError("invalid-data", `the ${name} split is empty`, {
-      where: `splits.${name}`,
-      expected: "at least one sample",
-    });
-  }
 }
 
 /** How layouts of this model round weights, and what they take off biases for it. */

@@ -23,7 +23,8 @@ function isDeeper(value: unknown, levels: number): boolean {
 
 function parse(text: string, name: string): unknown {
   try {
-    return JSON.parse(text);
+    // Some editors write a byte order mark.
+    return JSON.parse(text.replace(/^\ufeff/, ""));
   } catch (cause) {
     throw new BitwrightError("invalid-data", `not valid JSON (${(cause as Error).message})`, { where: name, cause });
   }

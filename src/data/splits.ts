@@ -18,6 +18,17 @@ export function parseSplits(field: Field): (size: number) => Splits {
   };
 }
 
+/** @throws BitwrightError `invalid-data` when one of the splits has no samples. */
+export function requireSamples(splits: Splits, names: readonly SplitName[]): void {
+  for (const name of names) {
+    if (splits[name].length > 0) continue;
+    throw new BitwrightError("invalid-data", `the ${name} split is empty`, {
+      where: `splits.${name}`,
+      expected: "at least one sample",
+    });
+  }
+}
+
 type Selector = (size: number) => ArrayLike<number>;
 
 function parseSelector(field: Field): Selector {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Field } from "../../../src/data/field.js";
-import { defaultSplits, parseSplits } from "../../../src/data/splits.js";
+import { defaultSplits, parseSplits, requireSamples } from "../../../src/data/splits.js";
 
 const resolve = (splits: unknown, size: number) => {
   const { calibration, search, verify } = parseSplits(new Field("dataset.json", "splits", splits))(size);
@@ -69,5 +69,13 @@ describe("default splits", () => {
       search: new Uint32Array(),
       verify: Uint32Array.of(0),
     });
+  });
+});
+
+describe("splits that are needed", () => {
+  it("are named when they have no samples", () => {
+    const splits = parseSplits(new Field("d", "splits", { calibration: [0, 2], search: [2, 4] }))(4);
+    expect(() => requireSamples(splits, ["calibration", "search"])).not.toThrow();
+    expect(() => requireSamples(splits, ["search", "verify"])).toThrow(/^splits\.verify: the verify split is empty/);
   });
 });
