@@ -1,0 +1,151 @@
+import type { Range } from "../export/layout.js";
+import { exportModel } from "../export/qdq.js";
+import type { PlannedLayer, Target } from "../export/targets/target.js";
+import { choiceKey, type LayerChoice } from "../formats.js";
+import { groupLayers } from "../groups.js";
+import type { NodeProto } from "../onnx/generated/onnx_pb.js";
+import { Graph } from "../onnx/graph.js";
+import { type OnnxModel, writeModel } from "../onnx/model.js";
+import type { Feeds, Tensor } from "../tensor.js";
+import { floatKernel } from "./latency-model.js";
+import { partition, type TensorRole, tensorRoles } from "./partition.js";
+import { timingSignature } from "./signature.js";
+import { extractSubgraph, type SubgraphBorder, subgraphBorder } from "./subgraph.js";
+
+/** A model whose configurations are to be timed. */
+export interface LatencySubject {
+  /** Cleaned. */
+  readonly model: OnnxModel;
+  readonly target: Target;
+  /** With the choices that may be taken. */
+  readonly layers: readonly PlannedLayer[];
+  /** Of the tensors that the target observes. */
+  readonly ranges: ReadonlyMap<string, Range>;
+}
+
+/** What layers of one part that go together can run on. */
+export interface Unit {
+  readonly layers: readonly string[];
+  /** One choice for each kernel, float first. */
+  readonly options: readonly LayerChoice[];
+}
+
+export interface ChainPart {
+  readonly nodes: readonly NodeProto[];
+  readonly layers: readonly string[];
+  readonly units: readonly Unit[];
+  readonly cut: string | undefined;
+}
+
+/** A model as a chain of parts that can be exported alone or with their neighbours. */
+export class Chain {
+  readonly subject: LatencySubject;
+  readonly parts: readonly ChainPart[];
+  /** The kernel of each choice (`choiceKey`) of each layer. */
+  readonly kernels: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly #graph: Graph;
+  readonly #roles: ReadonlyMap<string, TensorRole>;
+
+  constructor(subject: LatencySubject) {
+    const names = new Set(subject.layers.map(({ node }) => node));
+    this.subject = subject;
+    this.#graph = new Graph(subject.model);
+    this.#roles = tensorRoles(this.#graph, names);
+    this.kernels = kernelsOf(subject);
+    const units = groupLayers(subject.layers).map(({ layers, choices }): Unit => {
+      const kernels = new Set<string>();
+      return {
+        layers: layers.map(({ node }) => node),
+        options: choices.filter((choice) => {
+          const kernel = layers.map(({ node }) => this.kernels[node]![choiceKey(choice)]).join();
+          return !kernels.has(kernel) && kernels.add(kernel);
+        }),
+      };
+    });
+    this.parts = partition(this.#graph, names).map(({ nodes, layers, cut }) => ({
+      nodes,
+      layers,
+      cut,
+      units: units.flatMap(({ layers: members, options }) => {
+        const inside = members.filter((layer) => layers.includes(layer));
+        return inside.length === 0 ? [] : [{ layers: inside, options }];
+      }),
+    }));
+  }
+
+  kernel(layer: string, choice: LayerChoice): string {
+    return this.kernels[layer]![choiceKey(choice)]!;
+  }
+
+  /** Tensors whose values in one run the parts' inputs and sizes are taken from. */
+  get tensors(): readonly string[] {
+    const borders = this.parts.map(({ nodes }) => this.#border(nodes));
+    return [...new Set(borders.flatMap(({ inputs, shapes, outputs }) => [...inputs, ...shapes, ...outputs]))];
+  }
+
+  /** Consecutive nodes in different configurations. */
+  excerpt(nodes: readonly NodeProto[], values: ReadonlyMap<string, Tensor>): Excerpt {
+    const { target, ranges, model } = this.subject;
+    const border = this.#border(nodes);
+    const { model: alone, feeds } = extractSubgraph(model, this.#graph, nodes, border, values);
+    return {
+      feeds,
+      signature: timingSignature(this.#graph, nodes, border, values),
+      export: (choices) => writeModel(exportModel(alone, target.layout(alone, choices, ranges))),
+    };
+  }
+
+  /** Layers of a part whose results reach its cut without passing another layer; all of them when none does. */
+  layersBefore({ nodes, layers, cut }: ChainPart): readonly string[] {
+    const wanted = new Set([cut]);
+    const found: string[] = [];
+    for (const node of nodes.toReversed()) {
+      if (!node.output.some((name) => wanted.has(name))) continue;
+      if (layers.includes(node.name)) found.unshift(node.name);
+      else for (const name of node.input) wanted.add(name);
+    }
+    return found.length > 0 ? found : layers;
+  }
+
+  /** Layers of a part that a tensor reaches without passing another layer; all of them when there is none. */
+  layersAfter({ nodes, layers }: ChainPart, tensor: string): readonly string[] {
+    const carried = new Set([tensor]);
+    const found: string[] = [];
+    for (const node of nodes) {
+      if (!node.input.some((name) => carried.has(name))) continue;
+      if (layers.includes(node.name)) found.push(node.name);
+      else for (const name of node.output) if (this.#roles.get(name) === "data") carried.add(name);
+    }
+    return found.length > 0 ? found : layers;
+  }
+
+  #border(nodes: readonly NodeProto[]): SubgraphBorder {
+    return subgraphBorder(this.#graph, nodes, this.#roles);
+  }
+}
+
+export interface Excerpt {
+  readonly feeds: Feeds;
+  /** The same for excerpts that take the same time. */
+  readonly signature: string;
+  /** The excerpt as an ONNX file. */
+  export(choices: ReadonlyMap<string, LayerChoice>): Uint8Array;
+}
+
+/** The kernels that the target's layouts name, from one layout for each choice that layers have in common. */
+function kernelsOf({ model, target, layers, ranges }: LatencySubject): Record<string, Record<string, string>> {
+  const kernels: Record<string, Record<string, string>> = Object.fromEntries(layers.map(({ node }) => [node, {}]));
+  const choices = new Map(
+    layers.flatMap((layer) => layer.choices.map((choice) => [choiceKey(choice), choice] as const)),
+  );
+  for (const [key, choice] of choices) {
+    const takers = layers.filter((layer) => layer.choices.some((own) => choiceKey(own) === key));
+    const { weights } = target.layout(model, new Map(takers.map(({ node }) => [node, choice])), ranges);
+    // Products with packed weights take as long as their packing makes them; other kernels never see how a weight is stored.
+    const found = new Map(
+      weights.map(({ node, kernel, storage }) => [node, kernel === "blockwise" ? `${kernel} ${storage}` : kernel]),
+    );
+    for (const { node } of takers) kernels[node]![key] = found.get(node) ?? floatKernel;
+  }
+  return kernels;
+}

@@ -1,0 +1,153 @@
+import { choiceKey, type LayerChoice } from "../formats.js";
+import type { Factor, SearchGroup } from "../search/problem.js";
+
+/** The time of a model in any configuration, as a sum over parts that run one after another. Saved with the analysis. */
+export interface LatencyModel {
+  /** Time of the float model, in milliseconds; what configurations change is added to it. */
+  readonly floatMs: number;
+  /** What the float model takes beyond its parts and borders. */
+  readonly fixedMs: number;
+  /** The kernel that the engine runs a layer on, by choice (`choiceKey`). Choices with the same kernel take the same time. */
+  readonly kernels: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly parts: readonly LatencyPart[];
+  readonly borders: readonly LatencyBorder[];
+}
+
+/** Nodes that were timed as a model of their own. */
+export interface LatencyPart {
+  /** In graph order. */
+  readonly layers: readonly string[];
+  readonly floatMs: number;
+  /**
+   * - `configurations`: every combination of kernels was timed; one table holds them all.
+   * - `layers`: there are too many; each layer was timed alone on another kernel, with all others on float kernels and with none, and the mean
+   *   of both is taken to be its own. A table for each layer.
+   */
+  readonly measured: "configurations" | "layers";
+  readonly tables: readonly LatencyTable[];
+}
+
+/** What kernels of a few layers add to the time of the float model. */
+export interface LatencyTable {
+  readonly layers: readonly string[];
+  /** Every combination of kernels that choices lead to, float ones first. */
+  readonly rows: readonly LatencyRow[];
+}
+
+export interface LatencyRow {
+  /** Of each layer. */
+  readonly kernels: readonly string[];
+  /** In milliseconds; negative when faster. */
+  readonly extraMs: number;
+}
+
+/**
+ * Where two parts meet. Timed alone, a part also converts its input and its output, and starts and ends a run; in the model it converts only where its
+ * neighbour carries something else.
+ */
+export interface LatencyBorder {
+  /** The tensor that crosses it. */
+  readonly tensor: string;
+  /** Layers whose results reach the tensor without passing another layer. */
+  readonly before: readonly string[];
+  /** Layers that the tensor reaches without passing another layer. */
+  readonly after: readonly string[];
+  /** What the float model's time is less than its parts' for meeting here, in milliseconds; negative. */
+  readonly floatMs: number;
+  readonly rows: readonly BorderRow[];
+}
+
+export interface BorderRow {
+  readonly before: Carried;
+  readonly after: Carried;
+  /** What it adds to the time of the float model and of the parts. */
+  readonly extraMs: number;
+}
+
+/** What a layer takes and gives: codes on integer kernels, floats on all others. */
+export type Carried = "float" | "codes";
+
+/** The kernel that every engine has for every layer. */
+export const floatKernel = "float";
+
+export function carriedBy(kernel: string): Carried {
+  return kernel === "integer" ? "codes" : "float";
+}
+
+/** Of several layers on one side of a border: codes as soon as one takes or gives them, since the tensor is then converted. */
+function carriedByAny(kernels: readonly string[]): Carried {
+  return kernels.some((kernel) => carriedBy(kernel) === "codes") ? "codes" : "float";
+}
+
+function rowMs(table: LatencyTable, kernels: readonly string[]): number {
+  const row = table.rows.find((candidate) => candidate.kernels.every((kernel, i) => kernel === kernels[i]));
+  return row!.extraMs;
+}
+
+function borderMs({ rows }: LatencyBorder, before: readonly string[], after: readonly string[]): number {
+  const [from, to] = [carriedByAny(before), carriedByAny(after)];
+  return rows.find((row) => row.before === from && row.after === to)?.extraMs ?? 0;
+}
+
+/** A function of the kernels of a few layers. */
+interface Term {
+  readonly layers: readonly string[];
+  ms(kernels: readonly string[]): number;
+}
+
+function termsOf({ parts, borders }: LatencyModel): Term[] {
+  const tables = parts.flatMap((part) => part.tables);
+  return [
+    ...tables.map((table) => ({ layers: table.layers, ms: (kernels: readonly string[]) => rowMs(table, kernels) })),
+    ...borders.map((border) => ({
+      layers: [...border.before, ...border.after],
+      ms: (kernels: readonly string[]) =>
+        borderMs(border, kernels.slice(0, border.before.length), kernels.slice(border.before.length)),
+    })),
+  ];
+}
+
+/**
+ * Time of a configuration, in milliseconds.
+ * @param choices - By layer; layers without one stay float.
+ */
+export function predictLatency(model: LatencyModel, choices: ReadonlyMap<string, LayerChoice>): number {
+  const kernelOf = (layer: string) => {
+    const choice = choices.get(layer);
+    return choice === undefined ? floatKernel : model.kernels[layer]![choiceKey(choice)]!;
+  };
+  return termsOf(model).reduce((sum, { layers, ms }) => sum + ms(layers.map(kernelOf)), model.floatMs);
+}
+
+/**
+ * The model's terms over the choices of a search's groups; their sum, with `floatMs`, is the time of an assignment.
+ * @param groups - Of the same model; their choices are among those that were measured.
+ */
+export function latencyFactors(model: LatencyModel, groups: readonly SearchGroup[]): Factor[] {
+  const groupOf = new Map(groups.flatMap(({ layers }, g) => layers.map((layer) => [layer, g] as const)));
+  return termsOf(model).map(({ layers, ms }) => {
+    const members = [...new Set(layers.map((layer) => groupOf.get(layer)!))];
+    const positions = layers.map((layer) => members.indexOf(groupOf.get(layer)!));
+    const counts = members.map((g) => groups[g]!.choices.length);
+    const values = Float64Array.from(combinations(counts), (assignment) =>
+      ms(
+        layers.map((layer, i) => {
+          const member = positions[i]!;
+          const { choice } = groups[members[member]!]!.choices[assignment[member]!]!;
+          return model.kernels[layer]![choiceKey(choice)]!;
+        }),
+      ),
+    );
+    return { groups: members, values };
+  });
+}
+
+/** Every combination of one number below each count, the last fastest. */
+export function* combinations(counts: readonly number[]): Generator<readonly number[]> {
+  const [first, ...others] = counts;
+  if (first === undefined) {
+    yield [];
+    return;
+  }
+  for (let i = 0; i < first; i++) for (const rest of combinations(others)) yield [i, ...rest];
+}

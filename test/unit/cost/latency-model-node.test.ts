@@ -1,0 +1,115 @@
+import { expect, it } from "vitest";
+import type { LatencySubject } from "../../../src/cost/chain.js";
+import { predictLatency } from "../../../src/cost/latency-model.js";
+import { measureLatencyModel } from "../../../src/cost/latency-model-node.js";
+import { ortCpu } from "../../../src/export/targets/ort-cpu.js";
+import type { OnnxModel } from "../../../src/onnx/model.js";
+import { everyValue } from "../../support/every-value.js";
+import { buildModel } from "../../support/model-builder.js";
+import { randomTensor } from "../../support/tensors.js";
+import { conv, mixedNetwork, unary } from "../export/networks.js";
+import { observeRanges } from "../export/simulate.js";
+
+const feeds = { x: randomTensor([1, 3, 16, 16], 1) };
+
+it("times every combination of kernels of each part and every pair of kernels at its borders", async () => {
+  const { subject, valuesOf } = await prepared(mixedNetwork());
+  const stages: string[] = [];
+  const latency = await measureLatencyModel(subject, valuesOf, {
+    threads: 1,
+    onProgress: ({ done, total }) => stages.push(`${done}/${total}`),
+  });
+  expect(latency.parts.map(({ layers }) => layers.join(" "))).toEqual([
+    "stem",
+    "depthwise pointwise",
+    "left right squeeze",
+    "last",
+    "hidden",
+    "logits",
+  ]);
+  const kernelCount = (layer: string) => new Set(Object.values(latency.kernels[layer]!)).size;
+  const combinationsOf = (layers: readonly string[]) => layers.reduce((count, layer) => count * kernelCount(layer), 1);
+  for (const { layers, tables, measured } of latency.parts) {
+    expect(measured).toBe("configurations");
+    expect(tables.map((table) => table.rows.length)).toEqual([combinationsOf(layers)]);
+    expect(tables[0]!.rows[0]).toEqual({ kernels: layers.map(() => "float"), extraMs: 0 });
+  }
+  expect(latency.borders.map(({ tensor, before, after }) => [tensor, before, after])).toEqual([
+    ["stem.pool.y", ["stem"], ["depthwise"]],
+    ["sum.relu.y", ["pointwise"], ["left", "right"]],
+    ["average.y", ["squeeze"], ["last"]],
+    ["flat.y", ["last"], ["hidden"]],
+    ["hidden.relu.y", ["hidden"], ["logits"]],
+  ]);
+  for (const { rows } of latency.borders) {
+    expect(rows.map(({ before, after }) => `${before} ${after}`)).toEqual([
+      "float float",
+      "float codes",
+      "codes float",
+      "codes codes",
+    ]);
+    expect(rows[0]!.extraMs).toBe(0);
+  }
+  expect(latency.kernels.last).toMatchObject({
+    "float/float": "float",
+    "int4/float": "float",
+    "int4/int8": "integer",
+  });
+  expect(predictLatency(latency, new Map())).toBe(latency.floatMs);
+  const parts = latency.parts.reduce((sum, { floatMs }) => sum + floatMs, 0);
+  const borders = latency.borders.reduce((sum, { floatMs }) => sum + floatMs, 0);
+  expect(latency.fixedMs + parts + borders).toBeCloseTo(latency.floatMs, 9);
+  expect(stages.at(-1)).toBe("12/12");
+});
+
+it("times layers one by one where a part has too many combinations", async () => {
+  const { subject, valuesOf } = await prepared(mixedNetwork());
+  const latency = await measureLatencyModel(subject, valuesOf, { threads: 1, mostCombinations: 4 });
+  expect(latency.parts.map(({ measured }) => measured)).toEqual([
+    "configurations",
+    "configurations",
+    "layers",
+    "configurations",
+    "configurations",
+    "configurations",
+  ]);
+  const fitted = latency.parts[2]!;
+  expect(fitted.tables.map(({ layers }) => layers)).toEqual([["left"], ["right"], ["squeeze"]]);
+  expect(fitted.tables.map(({ rows }) => rows.map(({ kernels }) => kernels[0]))).toEqual(
+    Array(3).fill(["float", "integer"]),
+  );
+});
+
+it("times parts that are alike once", async () => {
+  const model = buildModel(17).input("x", ["N", 3, 16, 16]);
+  let value = unary(model, "Relu", "stem.relu", [conv(model, "stem", "x", [8, 3, 3])]);
+  for (const name of ["one", "two", "three", "four"]) {
+    value = unary(model, "Relu", `${name}.relu`, [conv(model, name, value, [8, 8, 3])]);
+  }
+  const { subject, valuesOf } = await prepared(model.output(value).build());
+  const { parts, borders } = await measureLatencyModel(subject, valuesOf, { threads: 1 });
+  const [, one, two, three] = parts;
+  expect(two!.floatMs).toBe(one!.floatMs);
+  expect(three!.tables[0]!.rows).not.toBe(one!.tables[0]!.rows);
+  expect(three!.tables[0]!.rows).toEqual(one!.tables[0]!.rows);
+  expect(borders[2]!.rows).toEqual(borders[1]!.rows);
+  expect(borders[0]!.floatMs).not.toBe(borders[1]!.floatMs);
+});
+
+it("stops when it is told to", async () => {
+  const { subject, valuesOf } = await prepared(mixedNetwork());
+  const abort = new AbortController();
+  const measuring = measureLatencyModel(subject, valuesOf, {
+    threads: 1,
+    signal: abort.signal,
+    onProgress: ({ done }) => done === 3 && abort.abort(),
+  });
+  await expect(measuring).rejects.toMatchObject({ code: "aborted" });
+});
+
+async function prepared(model: OnnxModel) {
+  const ranges = await observeRanges(model, feeds);
+  const values = await everyValue(model, feeds);
+  const subject: LatencySubject = { model, target: ortCpu, layers: ortCpu.layers(model), ranges };
+  return { subject, valuesOf: async () => values };
+}

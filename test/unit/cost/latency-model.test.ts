@@ -1,0 +1,93 @@
+import { expect, it } from "vitest";
+import { combinations, type LatencyModel, latencyFactors, predictLatency } from "../../../src/cost/latency-model.js";
+import { choiceKey, type LayerChoice } from "../../../src/formats.js";
+
+const float: LayerChoice = { weight: "float", activation: "float" };
+const small: LayerChoice = { weight: "int8", activation: "float" };
+const integer: LayerChoice = { weight: "int8", activation: "int8" };
+const kernels = { "float/float": "float", "int8/float": "float", "int8/int8": "integer" };
+
+/** A block of two layers, then one: 10 ms in float. */
+const model: LatencyModel = {
+  floatMs: 10,
+  fixedMs: 1,
+  kernels: { a: kernels, b: kernels, c: kernels },
+  parts: [
+    {
+      layers: ["a", "b"],
+      floatMs: 6,
+      measured: "configurations",
+      tables: [
+        {
+          layers: ["a", "b"],
+          rows: [
+            { kernels: ["float", "float"], extraMs: 0 },
+            { kernels: ["float", "integer"], extraMs: -1 },
+            { kernels: ["integer", "float"], extraMs: 0.5 },
+            { kernels: ["integer", "integer"], extraMs: -3 },
+          ],
+        },
+      ],
+    },
+    {
+      layers: ["c"],
+      floatMs: 4,
+      measured: "configurations",
+      tables: [
+        {
+          layers: ["c"],
+          rows: [
+            { kernels: ["float"], extraMs: 0 },
+            { kernels: ["integer"], extraMs: -2 },
+          ],
+        },
+      ],
+    },
+  ],
+  borders: [
+    {
+      tensor: "t",
+      before: ["b"],
+      after: ["c"],
+      floatMs: -1,
+      rows: [
+        { before: "float", after: "float", extraMs: 0 },
+        { before: "float", after: "codes", extraMs: 0.25 },
+        { before: "codes", after: "float", extraMs: 0.125 },
+        { before: "codes", after: "codes", extraMs: -0.5 },
+      ],
+    },
+  ],
+};
+
+it("adds what parts and borders change to the float model's time", () => {
+  const time = (a: LayerChoice, b: LayerChoice, c: LayerChoice) =>
+    predictLatency(model, new Map(Object.entries({ a, b, c })));
+  expect(time(float, float, float)).toBe(10);
+  expect(time(float, integer, float)).toBe(10 - 1 + 0.125);
+  expect(time(integer, integer, integer)).toBe(10 - 3 - 2 - 0.5);
+  expect(time(integer, small, integer)).toBe(10 + 0.5 - 2 + 0.25);
+  expect(predictLatency(model, new Map([["c", integer]]))).toBe(10 - 2 + 0.25);
+});
+
+it("survives JSON", () => {
+  expect(JSON.parse(JSON.stringify(model))).toEqual(model);
+});
+
+it("gives factors whose sum is the prediction, for every assignment and with layers that share a group", () => {
+  const choices = [float, small, integer].map((choice) => ({ choice, cost: 0 }));
+  for (const layers of [[["a"], ["b"], ["c"]], [["a", "c"], ["b"]], [["c"], ["b"], ["a"]], [["a", "b", "c"]]]) {
+    const groups = layers.map((members) => ({ id: members.join(), layers: members, choices, sensitivity: 0 }));
+    const factors = latencyFactors(model, groups);
+    for (const assignment of combinations(groups.map(() => choices.length))) {
+      const sum = factors.reduce((ms, factor) => {
+        const row = factor.groups.reduce((at, g) => at * choices.length + assignment[g]!, 0);
+        return ms + factor.values[row]!;
+      }, model.floatMs);
+      const chosen = new Map(
+        groups.flatMap((group, g) => group.layers.map((layer) => [layer, choices[assignment[g]!]!.choice] as const)),
+      );
+      expect(sum, [...chosen.values()].map(choiceKey).join()).toBe(predictLatency(model, chosen));
+    }
+  }
+});
