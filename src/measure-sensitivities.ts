@@ -34,7 +34,7 @@ export async function measureSensitivities(
     if (shared !== undefined) return shared;
     await restoreFloat();
     const start = performance.now();
-    const fresh = await sources[of]!(context, {
+    const fresh = await sources[of](context, {
       known: analysis.unfinished?.measured ?? [],
       onRows: (measured) => keep({ measured }),
     });

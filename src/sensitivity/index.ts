@@ -1,6 +1,8 @@
 import type { Criterion } from "./criterion.js";
+import { curvature, gaussNewton, hessian } from "./curvature.js";
 import { direct } from "./direct.js";
 import { hessianTrace } from "./hessian-trace.js";
+import { lossMse, lossMseNoise } from "./loss-mse.js";
 import { noise } from "./noise.js";
 import { relativeError } from "./quantization-error.js";
 
@@ -10,6 +12,11 @@ export const criteria = {
   "hessian-trace": hessianTrace,
   "quantization-error": relativeError,
   noise,
+  "loss-mse": lossMse,
+  "loss-mse-noise": lossMseNoise,
+  curvature,
+  "gauss-newton": gaussNewton,
+  hessian,
 } as const satisfies Record<string, Criterion>;
 
 export type CriterionName = keyof typeof criteria;

@@ -1,0 +1,55 @@
+import { Stage } from "../../progress.js";
+import { encodeFloats } from "../base64.js";
+import { placeLoss } from "../place-loss.js";
+import { choiceErrors } from "./choice-errors.js";
+import { GramSums } from "./gram-sums.js";
+import type { Source } from "./source.js";
+
+/** Probes whose adjoints are propagated together; more would hold more memory at a time. */
+const probesPerPass = 8;
+
+/**
+ * The Gauss-Newton matrix of the loss by Fisher probes. With a random cotangent whose covariance is the Hessian of the loss in the output, each
+ * sample's projections u_i = <dL/dt_i, e_i> have E[u_i u_j] = e_i^T J^T F J e_j: K backward passes estimate every diagonal and cross term of
+ * all weights, activations and formats at once, positive semi-definite by construction, with an error that falls as 1 / sqrt(K times samples).
+ *
+ * Softmax losses: F = diag(p) - p p^T for each row of the output, so `kl` and `cross-entropy` have the same matrix, and for `kl` it is the whole
+ * Hessian. Squared error: F = 1.
+ */
+export const fisher: Source = async (context) => {
+  const { engine, dataset, samples, batchSize, probes, seed, onProgress, signal } = context;
+  const declared = await choiceErrors(context);
+  const width = declared.choices.length;
+  const sums = new GramSums(declared);
+  const kept = new Float32Array(probes * samples.length * width);
+  const stage = new Stage({ onProgress, signal }, "fisher probes", probes * samples.length);
+  await engine.graph.setErrors(declared.errors);
+  let first = 0;
+  for await (const batch of dataset.batches(samples, batchSize, { signal })) {
+    const count = batch.indices.length;
+    await engine.run(batch.feeds, { keep: true, signal });
+    await placeLoss(context, batch);
+    const found: Float64Array[] = [];
+    for (let pass = 0; pass * probesPerPass < probes; pass++) {
+      const inPass = Math.min(probesPerPass, probes - pass * probesPerPass);
+      // Far from the passes of the next seed.
+      const of = { source: "fisher", probes: inPass, seed: seed * 4096 + pass, firstSample: first } as const;
+      const { values, errors } = await engine.graph.project(of, { signal });
+      for (let at = 0; at < values.length; at += errors) found.push(values.subarray(at, at + errors));
+      stage.step(undefined, inPass * count);
+    }
+    for (let n = 0; n < count; n++) {
+      for (let k = 0; k < probes; k++) {
+        sums.add(found[k * count + n]!);
+        kept.set(sums.corrected, (k * samples.length + first + n) * width);
+      }
+    }
+    first += count;
+  }
+  return {
+    source: "fisher",
+    choices: declared.choices.map(({ site, format }) => ({ site: site.id, format })),
+    ...sums.means(probes * samples.length),
+    projections: { probes, samples: samples.length, data: encodeFloats(kept) },
+  };
+};
