@@ -1,20 +1,15 @@
+import type { Variance } from "../backend/graph-types.js";
 import { scaleIndex } from "../export/codes.js";
 import { type Format, formats } from "../formats.js";
 import { isUniform, type WeightQuantizer } from "../quantizer.js";
 import type { SensitivityContext, WeightSite } from "./criterion.js";
-
-/** Variance of the rounding error of a value x: constant + relative * x^2. */
-export interface NoiseVariance {
-  readonly constant: number;
-  readonly relative: number;
-}
 
 /**
  * Rounding as independent noise: uniform within a step, so its variance is step^2 / 12. Steps of an integer are its scale; those of a floating-point
  * number with m bits of mantissa are at most 2^-m |x|.
  * @param group - Index of the scale.
  */
-export function noiseVariance(quantizer: WeightQuantizer, group = 0): NoiseVariance {
+export function noiseVariance(quantizer: WeightQuantizer, group = 0): Variance {
   if (isUniform(quantizer)) return { constant: quantizer.scales[group]! ** 2 / 12, relative: 0 };
   return { constant: 0, relative: 2 ** (-2 * formats[quantizer.format].mantissaBits) / 12 };
 }
