@@ -2,7 +2,8 @@ import { type DatasetFromOptions, datasetFrom } from "../../src/data/from-feeds.
 import { EngineModel } from "../../src/evaluate/engine-model.js";
 import { Evaluator } from "../../src/evaluate/evaluator.js";
 import { type LayoutParts, Simulator } from "../../src/evaluate/simulator.js";
-import type { Format, WeightFormat } from "../../src/formats.js";
+import type { TypedWeight } from "../../src/export/layout.js";
+import type { Format } from "../../src/formats.js";
 import { Graph } from "../../src/onnx/graph.js";
 import type { OnnxModel } from "../../src/onnx/model.js";
 import type { Quantizer, WeightQuantizer } from "../../src/quantizer.js";
@@ -14,7 +15,7 @@ import { backend } from "./backends.js";
 export interface SiteChoice {
   readonly node: string;
   readonly kind: Site["kind"];
-  readonly quantizers?: Readonly<Partial<Record<WeightFormat, WeightQuantizer>>>;
+  readonly quantizers?: Readonly<Partial<Record<TypedWeight["storage"], WeightQuantizer>>>;
 }
 
 /** A symmetric quantizer per tensor, or per channel along `axis` when there are several scales. */
@@ -62,10 +63,10 @@ export async function sensitivityContext(
       elements: elementCount(kind === "weight" ? weight(tensor).dims : shapes.get(tensor)!.slice(1)),
       group: name,
     };
-    const entries = Object.entries(quantizers) as [WeightFormat, WeightQuantizer][];
+    const entries = Object.entries(quantizers) as [TypedWeight["storage"], WeightQuantizer][];
     const alone = { weights: [], biases: [], edges: [] };
     if (kind === "weight") {
-      const of = (storage: WeightFormat, quantizer: WeightQuantizer): LayoutParts => ({
+      const of = (storage: TypedWeight["storage"], quantizer: WeightQuantizer): LayoutParts => ({
         ...alone,
         weights: [{ node: name, port, initializer: tensor, quantizer, storage, kernel: "float" }],
       });
