@@ -1,15 +1,24 @@
 import type { Layer } from "../export/layers.js";
-import { formats, type LayerChoice } from "../formats.js";
+import { formats, isBlocked, type LayerChoice, type WeightFormat } from "../formats.js";
 import { elementCount } from "../tensor.js";
 
 /**
- * Bytes of tensor data that a layer takes in the exported file: its weight as floats or codes, the scales of its channels, its bias.
+ * Bytes of tensor data that a layer takes in the exported file: its weight as stored, the scales of its channels or blocks, its bias.
  * The file adds node and tensor names, and zero points, which layers share.
  */
 export function layerBytes(layer: Layer, choice: LayerChoice): number {
-  const weight = Math.ceil((elementCount(layer.weight.dims) * formats[choice.weight].bits) / 8);
-  const scales = choice.weight === "float" ? 0 : 4 * layer.weight.channels;
+  const weight = choice.weight === "float" ? 4 * elementCount(layer.weight.dims) : storedBytes(layer, choice.weight);
   // A bias is int32 next to an integer kernel, float otherwise; the former has scales.
   const biasScales = choice.activation === "float" ? 0 : 4;
-  return weight + scales + (layer.bias?.length ?? 0) * (4 + biasScales);
+  return weight + (layer.bias?.length ?? 0) * (4 + biasScales);
+}
+
+function storedBytes({ weight: { dims, channels } }: Layer, format: WeightFormat): number {
+  const { bits, scaled } = formats[format];
+  const elements = elementCount(dims);
+  if (!isBlocked(format)) return Math.ceil((elements * bits) / 8) + (scaled ? 4 * channels : 0);
+  // Every channel ends with a whole block.
+  const { block } = formats[format];
+  const blocks = channels * Math.ceil(elements / channels / block);
+  return blocks * ((block * bits) / 8 + 4);
 }

@@ -1,5 +1,6 @@
 import { choiceKey, type LayerChoice } from "../formats.js";
-import type { Factor, SearchGroup } from "../search/problem.js";
+import type { LayerGroup } from "../groups.js";
+import type { Factor, Resource } from "../search/problem.js";
 
 /** The time of a model in any configuration, as a sum over parts that run one after another. Saved with the analysis. */
 export interface LatencyModel {
@@ -120,26 +121,26 @@ export function predictLatency(model: LatencyModel, choices: ReadonlyMap<string,
 }
 
 /**
- * The model's terms over the choices of a search's groups; their sum, with `floatMs`, is the time of an assignment.
+ * Time as a resource of a search: the model's terms over the choices of its groups.
  * @param groups - Of the same model; their choices are among those that were measured.
  */
-export function latencyFactors(model: LatencyModel, groups: readonly SearchGroup[]): Factor[] {
-  const groupOf = new Map(groups.flatMap(({ layers }, g) => layers.map((layer) => [layer, g] as const)));
-  return termsOf(model).map(({ layers, ms }) => {
+export function latencyResource(model: LatencyModel, groups: readonly LayerGroup[]): Resource {
+  const groupOf = new Map(groups.flatMap(({ layers }, g) => layers.map(({ node }) => [node, g] as const)));
+  const factors = termsOf(model).map(({ layers, ms }): Factor => {
     const members = [...new Set(layers.map((layer) => groupOf.get(layer)!))];
     const positions = layers.map((layer) => members.indexOf(groupOf.get(layer)!));
-    const counts = members.map((g) => groups[g]!.choices.length);
-    const values = Float64Array.from(combinations(counts), (assignment) =>
+    const assignments = combinations(members.map((g) => groups[g]!.choices.length));
+    const values = Float64Array.from(assignments, (assignment) =>
       ms(
         layers.map((layer, i) => {
           const member = positions[i]!;
-          const { choice } = groups[members[member]!]!.choices[assignment[member]!]!;
-          return model.kernels[layer]![choiceKey(choice)]!;
+          return model.kernels[layer]![choiceKey(groups[members[member]!]!.choices[assignment[member]!]!)]!;
         }),
       ),
     );
     return { groups: members, values };
   });
+  return { name: "latencyMs", fixed: model.floatMs, factors };
 }
 
 /** Every combination of one number below each count, the last fastest. */

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { combinations, type LatencyModel, latencyFactors, predictLatency } from "../../../src/cost/latency-model.js";
+import { combinations, type LatencyModel, latencyResource, predictLatency } from "../../../src/cost/latency-model.js";
+import type { PlannedLayer } from "../../../src/export/targets/target.js";
 import { choiceKey, type LayerChoice } from "../../../src/formats.js";
 
 const float: LayerChoice = { weight: "float", activation: "float" };
@@ -75,19 +76,34 @@ it("survives JSON", () => {
 });
 
 it("gives factors whose sum is the prediction, for every assignment and with layers that share a group", () => {
-  const choices = [float, small, integer].map((choice) => ({ choice, cost: 0 }));
-  for (const layers of [[["a"], ["b"], ["c"]], [["a", "c"], ["b"]], [["c"], ["b"], ["a"]], [["a", "b", "c"]]]) {
-    const groups = layers.map((members) => ({ id: members.join(), layers: members, choices, sensitivity: 0 }));
-    const factors = latencyFactors(model, groups);
+  const choices = [float, small, integer];
+  for (const nodes of [[["a"], ["b"], ["c"]], [["a", "c"], ["b"]], [["c"], ["b"], ["a"]], [["a", "b", "c"]]]) {
+    const groups = nodes.map((members) => ({ id: members.join(), layers: members.map(layerNamed), choices }));
+    const { fixed, factors } = latencyResource(model, groups);
     for (const assignment of combinations(groups.map(() => choices.length))) {
       const sum = factors.reduce((ms, factor) => {
         const row = factor.groups.reduce((at, g) => at * choices.length + assignment[g]!, 0);
         return ms + factor.values[row]!;
-      }, model.floatMs);
+      }, fixed);
       const chosen = new Map(
-        groups.flatMap((group, g) => group.layers.map((layer) => [layer, choices[assignment[g]!]!.choice] as const)),
+        nodes.flatMap((members, g) => members.map((node) => [node, choices[assignment[g]!]!] as const)),
       );
       expect(sum, [...chosen.values()].map(choiceKey).join()).toBe(predictLatency(model, chosen));
     }
   }
 });
+
+function layerNamed(node: string): PlannedLayer {
+  return {
+    node,
+    op: "Conv",
+    weight: { initializer: `${node}.w`, port: 1, dims: [1, 1, 1, 1], channelAxis: 0, channels: 1 },
+    bias: undefined,
+    input: { tensor: `${node}.x`, port: 0, channelAxis: 1, channels: 1 },
+    output: `${node}.y`,
+    plain: true,
+    work: { tensor: `${node}.y`, macsPerElement: 1 },
+    choices: [float, small, integer],
+    group: node,
+  };
+}
