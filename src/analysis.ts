@@ -1,5 +1,6 @@
 import type { BiasShifts } from "./calibrate/bias-correction.js";
 import type { Range } from "./export/layout.js";
+import type { LatencyModel } from "./cost/latency-model.js";
 import type { LayerChoice } from "./formats.js";
 import type { Site, SiteScores } from "./sensitivity/criterion.js";
 import type { CriterionName } from "./sensitivity/index.js";
@@ -18,8 +19,15 @@ export interface Analysis {
   readonly floatKernels: readonly string[];
   readonly sites: readonly AnalysedSite[];
   readonly criteria: Readonly<Partial<Record<CriterionName, SiteScores>>>;
+  /**
+   * mean_n L_n^2 of the float model's losses against the truth, in nats^2. The costs of `loss-mse` are relative to it: arXiv 2505.13060 limits their sum
+   * to tau^2 times this. Known when that criterion, or `loss-mse-noise`, is.
+   */
+  readonly meanSquaredLoss?: number;
   /** Second-order terms between the sites' choices. */
   readonly interactions: Interactions;
+  /** Mean over samples of the square of the float model's loss, which the costs of `loss-mse` are shares of. */
+  readonly meanSquaredLoss?: number;
   /** Time that each criterion took, with the interactions that it is made of, and each source of interactions. */
   readonly seconds: Readonly<Record<string, number>>;
   /** What interrupted work has found so far. */

@@ -87,6 +87,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
       }),
     ),
     criteria: { ...known?.criteria },
+    ...(known?.meanSquaredLoss !== undefined && { meanSquaredLoss: known.meanSquaredLoss }),
     interactions: known?.interactions ?? noInteractions,
     seconds: { ...known?.seconds },
     ...(known?.unfinished !== undefined && { unfinished: known.unfinished }),

@@ -53,18 +53,26 @@ export async function measureSensitivities(
     const start = performance.now();
     /** Time that was spent earlier on what this criterion is made of. */
     let earlier = 0;
+    let meanSquaredLoss = analysis.meanSquaredLoss;
     const scores = await criteria[name].score({
       ...context,
+      onMeanSquaredLoss: (value) => {
+        meanSquaredLoss = value;
+      },
       interactions: async (of) => {
         if (found.has(of)) earlier += analysis.seconds[of] ?? 0;
         return interactions(of);
       },
       known: analysis.unfinished?.criteria?.[name] ?? {},
+      onMeanSquaredLoss: (meanSquaredLoss) => {
+        analysis = { ...analysis, meanSquaredLoss };
+      },
       onScores: (partial) => keep({ criteria: { ...analysis.unfinished?.criteria, [name]: partial } }),
     });
     const { [name]: _, ...unfinished } = analysis.unfinished?.criteria ?? {};
     await save({
       criteria: { ...analysis.criteria, [name]: scores },
+      ...(meanSquaredLoss !== undefined && { meanSquaredLoss }),
       seconds: { ...analysis.seconds, [name]: earlier + secondsSince(start) },
       unfinished: { ...analysis.unfinished, criteria: unfinished },
     });

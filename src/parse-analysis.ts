@@ -15,6 +15,8 @@ export function parseAnalysis(root: Field): Analysis {
   if (version.value !== 2) version.fail("2", "It was written by another version of bitwright; analyze again");
   const sites = root.at("sites").list().map(parseSite);
   const unfinished = root.at("unfinished");
+  const meanSquaredLoss = root.at("meanSquaredLoss");
+  const meanSquaredLoss = root.at("meanSquaredLoss");
   const { model, data, options } = root.at("binding").object(["model", "data", "options"]);
   return {
     version: 2,
@@ -31,7 +33,9 @@ export function parseAnalysis(root: Field): Analysis {
       .map((field) => field.text()),
     sites,
     criteria: parseCriteria(root.at("criteria")),
+    ...(meanSquaredLoss.present && { meanSquaredLoss: meanSquaredLoss.number() }),
     interactions: parseInteractions(root.at("interactions"), new Set(sites.map(({ id }) => id))),
+    ...(meanSquaredLoss.present && { meanSquaredLoss: meanSquaredLoss.number() }),
     seconds: record(root.at("seconds"), (value) => value.number()),
     ...(unfinished.present && { unfinished: parseUnfinished(unfinished) }),
   };
