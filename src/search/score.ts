@@ -94,9 +94,13 @@ export function choiceOffsets(groups: readonly SearchGroup[]): number[] {
   return offsets;
 }
 
-/** How much of a resource an assignment uses. */
-export function usedOf(groups: readonly SearchGroup[], resource: Resource, assignment: Assignment): number {
-  return resource.factors.reduce((sum, factor) => sum + factorValue(groups, factor, assignment), resource.fixed);
+/** How much of a resource, or of anything of its form, an assignment uses. */
+export function usedOf(
+  groups: readonly SearchGroup[],
+  { fixed, factors }: Pick<Resource, "fixed" | "factors">,
+  assignment: Assignment,
+): number {
+  return factors.reduce((sum, factor) => sum + factorValue(groups, factor, assignment), fixed);
 }
 
 export function factorValue(groups: readonly SearchGroup[], factor: Factor, assignment: Assignment): number {
