@@ -1,6 +1,6 @@
+import { decodeFloats } from "./base64.js";
 import type { Field } from "./data/field.js";
 import { type Format, formats } from "./formats.js";
-import { decodeFloats } from "./sensitivity/base64.js";
 import {
   type Interactions,
   interactionSources,

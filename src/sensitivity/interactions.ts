@@ -1,5 +1,5 @@
+import { decodeFloats } from "../base64.js";
 import type { Format, LayerChoice } from "../formats.js";
-import { decodeFloats } from "./base64.js";
 
 /** Where second-order terms between choices come from; `sources` computes them. */
 export const interactionSources = ["none", "measured", "hessian", "gauss-newton", "fisher"] as const;

@@ -1,5 +1,5 @@
+import { encodeFloats } from "../../base64.js";
 import { Stage } from "../../progress.js";
-import { encodeFloats } from "../base64.js";
 import { placeLoss } from "../place-loss.js";
 import { choiceErrors } from "./choice-errors.js";
 import { GramSums } from "./gram-sums.js";

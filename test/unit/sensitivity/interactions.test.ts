@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { decodeFloats, encodeFloats } from "../../../src/base64.js";
 import { parseJson } from "../../../src/data/json.js";
 import type { LayoutParts } from "../../../src/evaluate/simulator.js";
 import type { Format } from "../../../src/formats.js";
 import { parseInteractions } from "../../../src/parse-interactions.js";
-import { decodeFloats, encodeFloats } from "../../../src/sensitivity/base64.js";
 import type { Site } from "../../../src/sensitivity/criterion.js";
 import { measured } from "../../../src/sensitivity/interactions/measured.js";
 import type { SourceContext } from "../../../src/sensitivity/interactions/source.js";
