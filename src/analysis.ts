@@ -26,8 +26,6 @@ export interface Analysis {
   readonly meanSquaredLoss?: number;
   /** Second-order terms between the sites' choices. */
   readonly interactions: Interactions;
-  /** Mean over samples of the square of the float model's loss, which the costs of `loss-mse` are shares of. */
-  readonly meanSquaredLoss?: number;
   /** Time that each criterion took, with the interactions that it is made of, and each source of interactions. */
   readonly seconds: Readonly<Record<string, number>>;
   /** What interrupted work has found so far. */

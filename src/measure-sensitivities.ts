@@ -64,9 +64,6 @@ export async function measureSensitivities(
         return interactions(of);
       },
       known: analysis.unfinished?.criteria?.[name] ?? {},
-      onMeanSquaredLoss: (meanSquaredLoss) => {
-        analysis = { ...analysis, meanSquaredLoss };
-      },
       onScores: (partial) => keep({ criteria: { ...analysis.unfinished?.criteria, [name]: partial } }),
     });
     const { [name]: _, ...unfinished } = analysis.unfinished?.criteria ?? {};

@@ -16,7 +16,6 @@ export function parseAnalysis(root: Field): Analysis {
   const sites = root.at("sites").list().map(parseSite);
   const unfinished = root.at("unfinished");
   const meanSquaredLoss = root.at("meanSquaredLoss");
-  const meanSquaredLoss = root.at("meanSquaredLoss");
   const { model, data, options } = root.at("binding").object(["model", "data", "options"]);
   return {
     version: 2,
@@ -33,7 +32,6 @@ export function parseAnalysis(root: Field): Analysis {
       .map((field) => field.text()),
     sites,
     criteria: parseCriteria(root.at("criteria")),
-    ...(meanSquaredLoss.present && { meanSquaredLoss: meanSquaredLoss.number() }),
     interactions: parseInteractions(root.at("interactions"), new Set(sites.map(({ id }) => id))),
     ...(meanSquaredLoss.present && { meanSquaredLoss: meanSquaredLoss.number() }),
     seconds: record(root.at("seconds"), (value) => value.number()),
