@@ -1,6 +1,5 @@
 import type { BiasShifts } from "./calibrate/bias-correction.js";
 import type { Range } from "./export/layout.js";
-import type { LatencyModel } from "./cost/latency-model.js";
 import type { LayerChoice } from "./formats.js";
 import type { Site, SiteScores } from "./sensitivity/criterion.js";
 import type { CriterionName } from "./sensitivity/index.js";
