@@ -10,7 +10,9 @@ import {
   openDataset,
   quantize,
   readModelFile,
+  searches,
 } from "../../dist/index.js";
+import { methods } from "../../dist/methods.js";
 import { randomFeeds } from "./feeds.mjs";
 
 /** @typedef {import("../../dist/index.js").Backend} Backend */
@@ -118,8 +120,8 @@ async function quantizeCase(backend, model, data, output, random) {
     output,
     backend,
     limits: random.pick([{ keep: 0.5 }, { keep: 1 }, { maxKl: 0.1 }]),
-    method: random.pick(["direct", "hessian-trace"]),
-    search: random.pick(["bisection", "greedy"]),
+    method: random.pick(Object.keys(methods)),
+    search: random.pick(Object.keys(searches)),
     calibration: random.pick(["minmax", "minmax", "percentile", "mse"]),
     formats: random.pick([["int8", "int4"], ["int8"], ["int4"]]),
     samples: 2,
