@@ -114,13 +114,14 @@ void Graph::set_sites(SiteRequest request) {
   request_ = std::move(request);
 }
 
-// Initializers move along directions where nodes are linear in them: as weights of products and, if `anywhere_linear`, in linear operators.
+// Initializers move along directions where nodes are linear in them: as weights of products and, if `anywhere_linear`, as their biases and in linear operators.
 void Graph::check_direction(int value, bool anywhere_linear) const {
   for (const auto& [node, port] : values_[value].readers) {
     const Node& reader = nodes_[node];
     const auto is_kind = [&](const char* kind) { return reader.row != nullptr && std::strcmp(reader.row->kind, kind) == 0; };
     const bool weight = is_kind("product") && reader.row->ports.weight == port;
-    if (reader.constant || !(weight || (anywhere_linear && is_kind("linear"))))
+    const bool bias = is_kind("product") && reader.row->ports.bias == port;
+    if (reader.constant || !(weight || (anywhere_linear && (bias || is_kind("linear")))))
       throw EngineError(BW_UNSUPPORTED, "reads '" + values_[value].name + "' as something else than the weight of a product", reader.source.name);
   }
 }
@@ -275,7 +276,10 @@ void Graph::tangent_pass(double* forms) {
     if (!any_float) continue;
     context.out_tangent.resize(context.out.size());
     guarded(static_cast<int>(n), [&] {
-      if (moved) node.op->tangent(context);
+      if (moved) {
+        node.op->tangent(context);
+        context.check_tangents_asked();
+      }
       if (aimed) add_aimed_weights<T>(context, static_cast<int>(n));
     });
     for (size_t o = 0; o < node.source.outputs.size(); ++o)
@@ -396,6 +400,7 @@ void Graph::reverse_pass(const Sweep& sweep) {
     if (sweep.first > 0) add_tangents<T>(context, n, sweep.forms);
     guarded(n, [&] {
       node.op->adjoint(context);
+      if (context.out_adjoint[0]) context.check_adjoints_asked();
       if (sweep.first > 0) node.op->curvature(context);
       if (sweep.values) contract_weights<T>(context, sweep, n);
     });
