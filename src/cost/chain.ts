@@ -95,28 +95,33 @@ export class Chain {
     };
   }
 
-  /** Layers of a part whose results reach its cut without passing another layer; all of them when none does. */
+  /** Layers of a part whose results reach its cut without passing another layer. */
   layersBefore({ nodes, layers, cut }: ChainPart): readonly string[] {
     const wanted = new Set([cut]);
-    const found: string[] = [];
+    const found = new Set<string>();
     for (const node of nodes.toReversed()) {
       if (!node.output.some((name) => wanted.has(name))) continue;
-      if (layers.includes(node.name)) found.unshift(node.name);
+      if (layers.includes(node.name)) found.add(node.name);
       else for (const name of node.input) wanted.add(name);
     }
-    return found.length > 0 ? found : layers;
+    return layers.filter((layer) => found.has(layer));
   }
 
-  /** Layers of a part that a tensor reaches without passing another layer; all of them when there is none. */
+  /** Layers of a part that a tensor reaches without passing another layer, and those whose results it meets on the way. */
   layersAfter({ nodes, layers }: ChainPart, tensor: string): readonly string[] {
     const carried = new Set([tensor]);
-    const found: string[] = [];
+    const sources = new Map<string, readonly string[]>();
+    const found = new Set<string>();
     for (const node of nodes) {
+      const isLayer = layers.includes(node.name);
+      const origins = isLayer ? [node.name] : node.input.flatMap((name) => sources.get(name) ?? []);
+      for (const name of node.output) sources.set(name, origins);
       if (!node.input.some((name) => carried.has(name))) continue;
-      if (layers.includes(node.name)) found.push(node.name);
-      else for (const name of node.output) if (this.#roles.get(name) === "data") carried.add(name);
+      for (const layer of origins) found.add(layer);
+      if (isLayer) continue;
+      for (const name of node.output) if (this.#roles.get(name) === "data") carried.add(name);
     }
-    return found.length > 0 ? found : layers;
+    return layers.filter((layer) => found.has(layer));
   }
 
   #border(nodes: readonly NodeProto[]): SubgraphBorder {

@@ -180,9 +180,7 @@ function ownExtra(
   return (amongFirst + amongLast) / 2;
 }
 
-/**
- * What a border adds: time of both parts together, less their own times.
- */
+/** What a border adds: the time of both parts together, less their own times. */
 async function timeBorder(
   chain: Chain,
   parts: readonly [ChainPart, ChainPart],
@@ -190,44 +188,69 @@ async function timeBorder(
   excerpt: Excerpt,
   laboratory: Laboratory,
 ): Promise<LatencyBorder> {
-  const [first, second] = parts.map((part) => uniformChoices(chain, part)) as [Uniform[], Uniform[]];
-  const pairs = first.flatMap((before) => second.map((after) => ({ before, after })));
+  const tensor = parts[0].cut!;
+  const sides = sidesOf(chain.layersBefore(parts[0]), chain.layersAfter(parts[1], tensor));
+  const rows = [...combinations(sides.map((side) => (canCarryCodes(chain, parts, side) ? 2 : 1)))].map((codes) => {
+    const carried = codes.map((code): Carried => (code === 1 ? "codes" : "float"));
+    return { carried, choices: choicesThatCarry(chain, parts, sides, carried) };
+  });
   const times = await laboratory.time(
     excerpt,
-    pairs.map(({ before, after }) => new Map([...before.choices, ...after.choices])),
+    rows.map(({ choices }) => choices),
     `border ${parts.map(({ layers, units }) => positions(layers, units)).join(" | ")}`,
   );
-  const tensor = parts[0].cut!;
   return {
     tensor,
-    before: chain.layersBefore(parts[0]),
-    after: chain.layersAfter(parts[1], tensor),
+    sides,
     floatMs: times[0]!.ms - measured[0].floatMs - measured[1].floatMs,
-    rows: pairs.map(({ before, after }, i): BorderRow => {
-      const own = extraOf(chain, measured[0], before.choices) + extraOf(chain, measured[1], after.choices);
-      return { before: before.carries, after: after.carries, extraMs: times[i]!.extraMs - own };
+    rows: rows.map(({ carried, choices }, i): BorderRow => {
+      const own = extraOf(chain, measured[0], choices) + extraOf(chain, measured[1], choices);
+      return { carried, extraMs: times[i]!.extraMs - own };
     }),
   };
 }
 
-/** Choices that bring all layers of a part to carry the same, as far as they can. */
-interface Uniform {
-  readonly carries: Carried;
-  readonly choices: ReadonlyMap<string, LayerChoice>;
+/** More layers than this at a border are taken together on either side. */
+const mostSides = 5;
+
+function sidesOf(before: readonly string[], after: readonly string[]): string[][] {
+  const sides =
+    before.length + after.length > mostSides ? [before, after] : [...before, ...after].map((layer) => [layer]);
+  return sides.filter((side) => side.length > 0).map((side) => [...side]);
 }
 
-/** Float first; codes where a layer can. */
-function uniformChoices(chain: Chain, { units }: ChainPart): Uniform[] {
-  const choicesFor = (carries: Carried) =>
-    units.flatMap(({ layers, options }) => {
-      const choice = options.find((option) => carriedBy(chain.kernel(layers[0]!, option)) === carries);
-      return layers.map((layer) => [layer, choice ?? options[0]!] as const);
-    });
-  const float = new Map(choicesFor("float"));
-  const codes = new Map(choicesFor("codes"));
-  const differs = [...codes].some(([layer, choice]) => float.get(layer) !== choice);
-  const uniform: Uniform[] = [{ carries: "float", choices: float }];
-  return differs ? [...uniform, { carries: "codes", choices: codes }] : uniform;
+function canCarryCodes(chain: Chain, parts: readonly ChainPart[], side: readonly string[]): boolean {
+  return parts.some(({ units }) =>
+    units.some(({ layers, options }) =>
+      layers.some(
+        (layer) => side.includes(layer) && options.some((option) => carries(chain, layer, option) === "codes"),
+      ),
+    ),
+  );
+}
+
+/** Choices that let the sides carry what is said, and the other layers of a part what its first side does. */
+function choicesThatCarry(
+  chain: Chain,
+  parts: readonly ChainPart[],
+  sides: readonly (readonly string[])[],
+  carried: readonly Carried[],
+): Map<string, LayerChoice> {
+  return new Map(
+    parts.flatMap(({ units, layers: all }) =>
+      units.flatMap(({ layers, options }) => {
+        const own = sides.findIndex((side) => side.some((layer) => layers.includes(layer)));
+        const first = sides.findIndex((side) => side.some((layer) => all.includes(layer)));
+        const wanted = carried[own < 0 ? first : own] ?? "float";
+        const choice = options.find((option) => carries(chain, layers[0]!, option) === wanted) ?? options[0]!;
+        return layers.map((layer) => [layer, choice] as const);
+      }),
+    ),
+  );
+}
+
+function carries(chain: Chain, layer: string, choice: LayerChoice): Carried {
+  return carriedBy(chain.kernel(layer, choice));
 }
 
 function extraOf(chain: Chain, { tables }: LatencyPart, choices: ReadonlyMap<string, LayerChoice>): number {

@@ -49,18 +49,20 @@ export interface LatencyRow {
 export interface LatencyBorder {
   /** The tensor that crosses it. */
   readonly tensor: string;
-  /** Layers whose results reach the tensor without passing another layer. */
-  readonly before: readonly string[];
-  /** Layers that the tensor reaches without passing another layer. */
-  readonly after: readonly string[];
+  /**
+   * The layers that decide what is converted there: those whose results reach the tensor, those that it reaches, and those whose results
+   * it is added to, without passing another layer. Each set counts as one: it carries codes as soon as one of its layers does.
+   */
+  readonly sides: readonly (readonly string[])[];
   /** What the float model's time is less than its parts' for meeting here, in milliseconds; negative. */
   readonly floatMs: number;
+  /** Every combination. */
   readonly rows: readonly BorderRow[];
 }
 
 export interface BorderRow {
-  readonly before: Carried;
-  readonly after: Carried;
+  /** By each side. */
+  readonly carried: readonly Carried[];
   /** What it adds to the time of the float model and of the parts. */
   readonly extraMs: number;
 }
@@ -75,19 +77,19 @@ export function carriedBy(kernel: string): Carried {
   return kernel === "integer" ? "codes" : "float";
 }
 
-/** Of several layers on one side of a border: codes as soon as one takes or gives them, since the tensor is then converted. */
-function carriedByAny(kernels: readonly string[]): Carried {
-  return kernels.some((kernel) => carriedBy(kernel) === "codes") ? "codes" : "float";
-}
-
 function rowMs(table: LatencyTable, kernels: readonly string[]): number {
   const row = table.rows.find((candidate) => candidate.kernels.every((kernel, i) => kernel === kernels[i]));
   return row!.extraMs;
 }
 
-function borderMs({ rows }: LatencyBorder, before: readonly string[], after: readonly string[]): number {
-  const [from, to] = [carriedByAny(before), carriedByAny(after)];
-  return rows.find((row) => row.before === from && row.after === to)?.extraMs ?? 0;
+function borderMs({ sides, rows }: LatencyBorder, kernels: readonly string[]): number {
+  let at = 0;
+  const carried = sides.map(({ length }): Carried => {
+    const own = kernels.slice(at, at + length);
+    at += length;
+    return own.some((kernel) => carriedBy(kernel) === "codes") ? "codes" : "float";
+  });
+  return rows.find((row) => row.carried.every((side, i) => side === carried[i]))!.extraMs;
 }
 
 /** A function of the kernels of a few layers. */
@@ -101,9 +103,8 @@ function termsOf({ parts, borders }: LatencyModel): Term[] {
   return [
     ...tables.map((table) => ({ layers: table.layers, ms: (kernels: readonly string[]) => rowMs(table, kernels) })),
     ...borders.map((border) => ({
-      layers: [...border.before, ...border.after],
-      ms: (kernels: readonly string[]) =>
-        borderMs(border, kernels.slice(0, border.before.length), kernels.slice(border.before.length)),
+      layers: border.sides.flat(),
+      ms: (kernels: readonly string[]) => borderMs(border, kernels),
     })),
   ];
 }

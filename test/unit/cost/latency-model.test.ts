@@ -48,14 +48,13 @@ const model: LatencyModel = {
   borders: [
     {
       tensor: "t",
-      before: ["b"],
-      after: ["c"],
+      sides: [["b"], ["c"]],
       floatMs: -1,
       rows: [
-        { before: "float", after: "float", extraMs: 0 },
-        { before: "float", after: "codes", extraMs: 0.25 },
-        { before: "codes", after: "float", extraMs: 0.125 },
-        { before: "codes", after: "codes", extraMs: -0.5 },
+        { carried: ["float", "float"], extraMs: 0 },
+        { carried: ["float", "codes"], extraMs: 0.25 },
+        { carried: ["codes", "float"], extraMs: 0.125 },
+        { carried: ["codes", "codes"], extraMs: -0.5 },
       ],
     },
   ],
