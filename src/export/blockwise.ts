@@ -12,9 +12,6 @@ const domain = "com.microsoft";
 /** The product is computed in float32. Higher levels round the activation to 8 bits inside, which no layout tells. */
 const accuracyLevel = 1n;
 
-// Without zero points of their own, codes are offset by this, which then stands for zero.
-const offset = 8;
-
 /**
  * Puts onnxruntime's MatMulNBits in the place of a MatMul, or of a Gemm that is a plain product plus bias. It is written rather than the
  * DequantizeLinear that sessions can make it of: they do not where a Relu or a second product follows, or where codes come in.
@@ -32,13 +29,13 @@ export class BlockwiseProducts {
   /** Replaces a node that reads the weight. */
   replace(node: NodeProto, weight: BlockwiseWeight): void {
     const { bits, granularity } = weight.quantizer;
-    const { inputs, outputs, codes, scales } = this.#pack(weight);
+    const { inputs, outputs, codes, scales, zeroPoints } = this.#pack(weight);
     const [activation = "", , bias = ""] = node.input;
     const product = makeNode({
       opType: "MatMulNBits",
       domain,
       name: node.name,
-      inputs: [activation, codes, scales, ...(bias === "" ? [] : ["", "", bias])],
+      inputs: [activation, codes, scales, zeroPoints, ...(bias === "" ? [] : ["", bias])],
       outputs: node.output,
       attributes: {
         K: BigInt(inputs),
@@ -53,7 +50,7 @@ export class BlockwiseProducts {
 
   /** Stores a weight, once for all layers that share it. */
   #pack({ initializer, quantizer, storage, values }: BlockwiseWeight): PackedWeight {
-    const { bits, scales } = quantizer;
+    const { bits, scales, zeroPoints } = quantizer;
     const { axis, size } = quantizer.granularity;
     const key = `${initializer}\n${storage} ${axis}`;
     const known = this.#packed.get(key);
@@ -63,19 +60,20 @@ export class BlockwiseProducts {
     const outputs = dims[1 - axis]!;
     const blocks = Math.ceil(inputs / size);
     const codes = quantizeToCodes(values ?? data, dims, quantizer);
+    const rowsOf = <T extends Int32Array | Float32Array>(matrix: T) =>
+      axis === 1 ? matrix : transposed(matrix, outputs);
+    const store = (what: string, shape: readonly number[], bytes: Uint8Array) =>
+      this.#graph.addInitializer(`${initializer}_${what}`, { dtype: "uint8", dims: shape, data: bytes });
     const packed: PackedWeight = {
       inputs,
       outputs,
-      codes: this.#graph.addInitializer(`${initializer}_${storage}`, {
-        dtype: "uint8",
-        dims: [outputs, blocks, (size * bits) / 8],
-        data: packRows(axis === 1 ? codes : transpose(codes, inputs, outputs), inputs, blocks * size),
-      }),
+      codes: store(storage, [outputs, blocks, (size * bits) / 8], packRows(rowsOf(codes), outputs, blocks * size)),
       scales: this.#graph.addInitializer(`${initializer}_scales`, {
         dtype: "float32",
         dims: [outputs, blocks],
-        data: axis === 1 ? scales : transpose(scales, blocks, outputs),
+        data: rowsOf(scales),
       }),
+      zeroPoints: store("zero_points", [outputs, Math.ceil(blocks / 2)], packRows(rowsOf(zeroPoints), outputs, blocks)),
     };
     this.#packed.set(key, packed);
     return packed;
@@ -89,20 +87,23 @@ interface PackedWeight {
   /** Names of initializers. */
   readonly codes: string;
   readonly scales: string;
+  readonly zeroPoints: string;
 }
 
-/** Packs 4-bit codes two a byte, the first in the low half, each row of `length` filled up with zeros to an even `padded`. */
-function packRows(codes: Int32Array, length: number, padded: number): Uint8Array {
-  const packed = new Uint8Array(((codes.length / length) * padded) / 2).fill(offset | (offset << 4));
+/** Packs 4-bit codes two a byte, the first in the low half, each row on its own. What is left of a row of `length` codes is zeros. */
+function packRows(codes: Int32Array, rows: number, length: number): Uint8Array {
+  const given = codes.length / rows;
+  const perRow = Math.ceil(length / 2);
+  const packed = new Uint8Array(rows * perRow);
   for (let i = 0; i < codes.length; i++) {
-    const column = i % length;
-    const at = (Math.floor(i / length) * padded + column) >> 1;
-    const code = codes[i]! + offset;
-    packed[at] = column % 2 === 0 ? (packed[at]! & 0xf0) | code : (packed[at]! & 0x0f) | (code << 4);
+    const column = i % given;
+    packed[Math.floor(i / given) * perRow + (column >> 1)]! |= codes[i]! << (column % 2 === 0 ? 0 : 4);
   }
   return packed;
 }
 
-function transpose<T extends Int32Array | Float32Array>(matrix: T, rows: number, columns: number): T {
+/** A matrix of so many columns with its rows and columns exchanged. */
+function transposed<T extends Int32Array | Float32Array>(matrix: T, columns: number): T {
+  const rows = matrix.length / columns;
   return matrix.map((_, i) => matrix[(i % rows) * columns + Math.floor(i / rows)]!) as T;
 }

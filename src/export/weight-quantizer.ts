@@ -60,13 +60,15 @@ function granularityOf({ channelAxis: axis }: LayerWeight, format: Format): Gran
   return block === undefined ? { kind: "channel", axis } : { kind: "block", axis: 1 - axis, size: block };
 }
 
-/** Bytes that a layer's weight takes in the file: its elements, the last block of each channel filled up, and their scales. */
+/** Bytes that a layer's weight takes in the file: its elements and their scales; in blocks, the last one of each channel filled up, and zero points. */
 export function weightBytes(weight: LayerWeight, format: Format): number {
   const { bits, scaled }: FormatInfo = formats[format];
   const granularity = granularityOf(weight, format);
   const scales = scaleCount(weight.dims, granularity);
-  const elements = granularity.kind === "block" ? scales * granularity.size : elementCount(weight.dims);
-  return Math.ceil((elements * bits) / 8) + (scaled ? 4 * scales : 0);
+  if (granularity.kind !== "block")
+    return Math.ceil((elementCount(weight.dims) * bits) / 8) + (scaled ? 4 * scales : 0);
+  const zeroPoints = weight.channels * Math.ceil(((scales / weight.channels) * bits) / 8);
+  return (scales * granularity.size * bits) / 8 + 4 * scales + zeroPoints;
 }
 
 /** A weight on the symmetric grid of a format. */
@@ -88,7 +90,7 @@ export interface WeightQuantizerOptions {
 }
 
 /**
- * The quantizer of a layer's weight in a format: symmetric, with the scales that the format has.
+ * The quantizer of a layer's weight in a format, with the scales that the format has; symmetric but for blocks.
  * @throws BitwrightError `invalid-option` when the given scales are not usable.
  */
 export function quantizerOfWeight(
@@ -98,8 +100,8 @@ export function quantizerOfWeight(
   { weightScales = minmaxScales, reduceRange = false }: WeightQuantizerOptions = {},
 ): WeightQuantizer {
   if (isBlocked(format)) return blockQuantizer(layer, weight, format);
-  const granularity = granularityOf(layer.weight, format);
   if (isFloating(format)) {
+    const granularity = granularityOf(layer.weight, format);
     if (!formats[format].scaled) return { format, granularity, scales: Float32Array.of(1) };
     return { format, granularity, scales: usableScales(coveringScales(weight, granularity, largestFloat(format))) };
   }
@@ -108,19 +110,32 @@ export function quantizerOfWeight(
   // With 16 bits there is nothing to win by clipping.
   const request = { layer, weight, limit };
   const scales = bits > 8 ? minmaxScales(request) : givenScales(weightScales, request);
-  return symmetricQuantizer(bits, limit, granularity, usableScales(scales));
+  return weightQuantizer(bits, limit, layer.weight.channelAxis, usableScales(scales));
 }
 
-/** The symmetric quantizer of a matrix whose blocks lie along the axis that the product sums over, with scales that just cover each block. */
+/**
+ * The quantizer of a matrix in blocks along the axis that the product sums over. The few weights of a block lie far from evenly around zero,
+ * so it has zero points, and covers just the range from the least to the greatest weight and zero.
+ */
 export function blockQuantizer(
   { weight: { channelAxis } }: Layer,
-  weight: TensorOf<"float32">,
+  { data, dims }: TensorOf<"float32">,
   format: BlockedFormat,
 ): BlockQuantizer {
   const { bits, block } = formats[format];
   const granularity = { kind: "block", axis: 1 - channelAxis, size: block } as const;
-  const limit = 2 ** (bits - 1) - 1;
-  return symmetricQuantizer(bits, limit, granularity, usableScales(coveringScales(weight, granularity, limit)));
+  const scaleAt = scaleIndex(dims, granularity);
+  const least = new Float32Array(scaleCount(dims, granularity));
+  const greatest = new Float32Array(least.length);
+  for (let i = 0; i < data.length; i++) {
+    const scale = scaleAt(i);
+    least[scale] = Math.min(least[scale]!, data[i]!);
+    greatest[scale] = Math.max(greatest[scale]!, data[i]!);
+  }
+  const qmax = 2 ** bits - 1;
+  const scales = usableScales(greatest.map((high, i) => (high - least[i]!) / qmax));
+  const zeroPoints = Int32Array.from(least, (low, i) => Math.min(Math.round(-low / scales[i]!), qmax));
+  return { bits, signed: false, qmin: 0, qmax, granularity, scales, zeroPoints };
 }
 
 // For a channel of zeros: small, so that the channel's bias keeps its precision.
@@ -145,15 +160,13 @@ function givenScales(weightScales: WeightScales, request: WeightRequest): Float3
 
 /** The symmetric quantizer per output channel with these scales. */
 export function weightQuantizer(bits: number, limit: number, axis: number, scales: Float32Array): Quantizer {
-  return symmetricQuantizer(bits, limit, { kind: "channel", axis }, scales);
-}
-
-function symmetricQuantizer<G extends Granularity>(
-  bits: number,
-  limit: number,
-  granularity: G,
-  scales: Float32Array,
-): Quantizer & { readonly granularity: G } {
-  const zeroPoints = new Int32Array(scales.length);
-  return { bits, signed: true, qmin: -limit, qmax: limit, granularity, scales, zeroPoints };
+  return {
+    bits,
+    signed: true,
+    qmin: -limit,
+    qmax: limit,
+    granularity: { kind: "channel", axis },
+    scales,
+    zeroPoints: new Int32Array(scales.length),
+  };
 }

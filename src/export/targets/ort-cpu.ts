@@ -1,5 +1,5 @@
 import { BitwrightError } from "../../errors.js";
-import { choiceKey, type LayerChoice, type WeightFormat } from "../../formats.js";
+import { choiceKey, formats, type LayerChoice, type WeightFormat } from "../../formats.js";
 import { capturedPort, Graph } from "../../onnx/graph.js";
 import { findLayers, type Layer } from "../layers.js";
 import { clampBehind } from "./ort-cpu/activation-function.js";
@@ -48,7 +48,13 @@ const integer4: LayerChoice = { weight: "int4", activation: "int8" };
 const weightOnly = (weight: WeightFormat): LayerChoice => ({ weight, activation: "float" });
 
 const wide = [float, ...(["fp16", "bf16", "int16", "fp8e4m3", "fp8e5m2"] as const).map(weightOnly)];
-const blockwise = [weightOnly("int4b32"), weightOnly("int4b128")];
+/** Products that fill a block at least; smaller ones have as many scales with int4. */
+const blockwise = (layer: Layer): LayerChoice[] =>
+  (["int4b32", "int4b128"] as const)
+    .filter(
+      (format) => blockwiseOperators.has(layer.op) && layer.plain && layer.input.channels >= formats[format].block,
+    )
+    .map(weightOnly);
 
 /** Operators that have an integer kernel. */
 const integerOperators: ReadonlySet<string> = new Set(["Conv", "Gemm", "MatMul"]);
@@ -64,7 +70,7 @@ function plannedLayer(graph: Graph, layer: Layer): PlannedLayer {
     ...wide,
     weightOnly("int8"),
     ...(integer ? [integer8] : []),
-    ...(blockwiseOperators.has(layer.op) && layer.plain ? blockwise : []),
+    ...blockwise(layer),
     weightOnly("int4"),
     ...(integer ? [integer4] : []),
   ];
