@@ -11,7 +11,7 @@ import type { InputInfo } from "./input.js";
  */
 export function fitDataset(dataset: Dataset, model: OnnxModel): Dataset {
   const batchSize = checkAgainstModel(dataset, modelInputs(model));
-  if (batchSize === undefined) return dataset;
+  if (batchSize === undefined || dataset.transductive) return dataset;
   return {
     ...dataset,
     batches: (selection, _, options) => {

@@ -20,6 +20,8 @@ export interface Dataset {
   readonly labels?: Int32Array;
   /** Sample indices of each split, disjoint. */
   readonly splits: Splits;
+  /** Whether every batch holds all samples, with labels for the chosen ones alone. */
+  readonly transductive?: boolean;
   /** SHA-256, in hexadecimal, over the manifest and every byte of the data; binds a saved analysis to them. */
   hash(): Promise<string>;
   /**
@@ -53,6 +55,7 @@ export interface DatasetParts {
   readonly labels?: LabelReader;
   readonly targets?: InputReader;
   readonly metric: Metric;
+  readonly transductive?: boolean;
   readonly splits: Splits;
   /** Says how the bytes of the data become feeds. */
   readonly description: string;
@@ -65,7 +68,7 @@ export interface LabelReader {
 }
 
 export function createDataset(parts: DatasetParts): Dataset {
-  const { size, inputs, labels, metric, splits } = parts;
+  const { size, inputs, labels, metric, splits, transductive = false } = parts;
   let hash: Promise<string> | undefined;
   return {
     size,
@@ -74,10 +77,29 @@ export function createDataset(parts: DatasetParts): Dataset {
     metric,
     ...(labels?.classes !== undefined && { labels: labels.classes }),
     splits,
+    ...(transductive && { transductive }),
     hash: () => (hash ??= hashDataset(parts)),
-    batches: (selection, batchSize, options = {}) =>
-      readBatches(parts, indicesOf(parts, selection), checkBatchSize(batchSize), options.signal),
+    batches: (selection, batchSize, options = {}) => {
+      const indices = indicesOf(parts, selection);
+      return transductive
+        ? wholeBatch(parts, indices, options.signal)
+        : readBatches(parts, indices, checkBatchSize(batchSize), options.signal);
+    },
   };
+}
+
+/** All samples at once, -1 for the labels of those that were not chosen. */
+async function* wholeBatch(
+  parts: DatasetParts,
+  chosen: Uint32Array,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Batch> {
+  throwIfAborted(signal);
+  const counted = new Set(chosen);
+  for (const batch of await readChunk(parts, indicesOf(parts, "all"))) {
+    const labels = batch.labels!.map((label, i) => (counted.has(batch.indices[i]!) ? label : -1));
+    yield { ...batch, labels };
+  }
 }
 
 function hashDataset({ inputs, labels, targets, description }: DatasetParts): Promise<string> {

@@ -10,6 +10,7 @@ import { moveDims } from "./layout.js";
 import type { FileSpec, SequenceSpec } from "./parse-file.js";
 import { preprocessor } from "./preprocess.js";
 import { concatenate, type SampleSource } from "./source.js";
+import { openSparse } from "./sparse.js";
 import { openTokens } from "./tokens.js";
 
 /** Where a data set reads from. */
@@ -41,6 +42,7 @@ async function openSource(spec: FileSpec, reference: string, i: number, reading:
     case "images":
       return openImages(files, reference, spec.field ?? "file", spec.geometry, decodeImage);
     case "array": {
+      if (spec.sparse !== undefined) return openSparse(files, reference, spec.sparse);
       const rows = await openArray(files, reference, spec.layout?.source.indexOf("N") ?? 0);
       const lengths = spec.sequence?.lengths?.[i];
       return lengths === undefined ? rows : cutRows(rows, await readIntegers(files, lengths, "length"), lengths);

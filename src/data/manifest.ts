@@ -13,6 +13,11 @@ export interface DatasetManifest {
   readonly targets?: FileInput;
   /** Default: top1 with labels, agreement with the float model without. */
   readonly metric?: MetricChoice;
+  /**
+   * The samples belong to one whole, such as the nodes of a graph: every batch feeds all of them, and splits only choose whose labels count.
+   * Needs class labels.
+   */
+  readonly transductive?: boolean;
   /** Default: a fixed shuffle cut into 20 % (512 samples at most), 30 % and the rest. */
   readonly splits?: Partial<Record<SplitName, SplitSelector>>;
 }
@@ -45,12 +50,21 @@ export interface FileInput {
   readonly crop?: number | readonly [number, number];
   /** Pictures: resampling filter of `resize`. Default "bilinear" (area-weighted when it shrinks). */
   readonly filter?: ImageFilter;
+  /** `.npy`, `.npz#member`: the places of a sparse matrix as [2, places], rows and columns, whose rows are the samples; each place adds 1. */
+  readonly sparse?: SparseMatrix;
   /** `.npy` sequences: file with the true length of each row; one for each `file`. */
   readonly lengths?: string | readonly string[];
   /** Value behind the end of a sequence. Default 0. */
   readonly pad?: number;
   /** Length to which sequences are padded: the longest of the data set (default), the longest of the batch, or a number. */
   readonly padTo?: "dataset" | "batch" | number;
+}
+
+export interface SparseMatrix {
+  readonly rows: number;
+  readonly columns: number;
+  /** "row" divides rows by their sums; "symmetric" divides by the root of the sums of the entry's row and column. Default: neither. */
+  readonly normalize?: "row" | "symmetric";
 }
 
 /** 1 where a sequence input has an element, 0 where it is padded. */

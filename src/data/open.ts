@@ -27,6 +27,7 @@ export async function openManifest(root: Field, reading: Reading, metric?: Metri
     ...(labels !== undefined && { labels }),
     ...(targets !== undefined && { targets }),
     metric: manifest.metric,
+    transductive: manifest.transductive,
     splits: manifest.splits(size),
     description: canonicalJson(root.value),
   });

@@ -5,6 +5,7 @@ import { type ImageGeometry, imageFilters } from "./images.js";
 import { parseLayout } from "./layout.js";
 import type { FileInput } from "./manifest.js";
 import type { Preprocessing } from "./preprocess.js";
+import type { SparseSpec } from "./sparse.js";
 
 /** What a file holds, as its name tells. */
 export type FileKind = "array" | "tokens" | "images";
@@ -17,6 +18,8 @@ export interface FileSpec extends Preprocessing {
   readonly references: readonly string[];
   readonly field: string | undefined;
   readonly geometry: ImageGeometry;
+  /** Given for arrays of places in a matrix. */
+  readonly sparse: SparseSpec | undefined;
   /** Given for samples of different lengths, which are padded. */
   readonly sequence: SequenceSpec | undefined;
 }
@@ -33,7 +36,7 @@ type FieldName = keyof FileInput;
 const arithmetic = ["layout", "channels", "scale", "mean", "std"] as const;
 
 const fieldsOf = {
-  array: ["file", "dtype", ...arithmetic, "lengths", "pad", "padTo"],
+  array: ["file", "dtype", ...arithmetic, "sparse", "lengths", "pad", "padTo"],
   tokens: ["file", "dtype", "field", "pad", "padTo"],
   images: ["file", "dtype", "field", ...arithmetic, "resize", "crop", "filter"],
 } as const satisfies Record<FileKind, readonly FieldName[]>;
@@ -76,6 +79,7 @@ export function parseFile(field: Field): FileSpec {
       filter: f.filter.present ? f.filter.choice(imageFilters) : "bilinear",
       gray: channels === "GRAY",
     },
+    sparse: f.sparse.present ? parseSparse(f.sparse, f.lengths) : undefined,
     sequence: parseSequence(f, kind, references.length),
   };
 }
@@ -88,6 +92,20 @@ function fileKind(reference: string): FileKind {
   if (/\.npy$|\.npz(#.+)?$/i.test(reference)) return "array";
   return /\.jsonl$/i.test(reference) ? "tokens" : "images";
 }
+
+function parseSparse(field: Field, lengths: Field): SparseSpec {
+  if (lengths.present) lengths.fail("no lengths for a sparse matrix, whose rows are equally long");
+  const { rows, columns, normalize } = field.object(["rows", "columns", "normalize"]);
+  const spec = {
+    rows: rows.integer(1, maxRows),
+    columns: columns.integer(1, maxRows),
+    normalize: normalize.present ? normalize.choice(["row", "symmetric"]) : undefined,
+  };
+  if (spec.normalize === "symmetric" && spec.rows !== spec.columns) normalize.fail("as many columns as rows");
+  return spec;
+}
+
+const maxRows = 2 ** 31 - 1;
 
 function parseSequence(f: Record<FieldName, Field>, kind: FileKind, fileCount: number): SequenceSpec | undefined {
   if (kind !== "tokens" && !f.lengths.present) {

@@ -11,6 +11,7 @@ export interface ParsedManifest {
   readonly labels: LabelSpec | undefined;
   readonly targets: FileSpec | undefined;
   readonly metric: Metric;
+  readonly transductive: boolean;
   /** The splits of a data set of `size` samples. */
   readonly splits: (size: number) => Splits;
 }
@@ -49,14 +50,16 @@ export interface ClassLabelSpec {
  * @param ownMetric takes the place of the manifest's.
  */
 export function parseManifest(root: Field, ownMetric?: Metric): ParsedManifest {
-  const fields = root.object(["description", "inputs", "labels", "targets", "metric", "splits"]);
+  const fields = root.object(["description", "inputs", "labels", "targets", "metric", "transductive", "splits"]);
   const inputs = new Map(fields.inputs.entries().map(([name, field]) => [name, parseInput(field)]));
   if (inputs.size === 0) fields.inputs.fail("one input or more");
   const labels = fields.labels.present ? parseLabels(fields.labels) : undefined;
   const targets = fields.targets.present ? parseFile(fields.targets) : undefined;
   const metric = ownMetric ?? parseMetric(fields.metric, labels !== undefined);
   checkNeeds(metric, { labels: labels !== undefined, targets: targets !== undefined }, root.document);
-  return { inputs, labels, targets, metric, splits: parseSplits(fields.splits) };
+  const transductive = fields.transductive.present && fields.transductive.boolean();
+  if (transductive && labels?.kind !== "classes") fields.transductive.fail("no such field without class labels");
+  return { inputs, labels, targets, metric, transductive, splits: parseSplits(fields.splits) };
 }
 
 function parseInput(field: Field): InputSpec {
