@@ -70,7 +70,7 @@ export class Verifier {
     return {
       float,
       quantized,
-      samples: scores.value.length,
+      samples: this.#dataset.splits.verify.length,
       withinBand: withinBand({ float, quantized, higherIsBetter: metric.higherIsBetter, kl: divergence }, this.#limits),
       flips: paired && { lost: paired.lost, gained: paired.gained },
       paired,
