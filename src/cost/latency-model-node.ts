@@ -47,18 +47,24 @@ export async function measureLatencyModel(
   const floatMs = float!.ms;
   const laboratory = new Laboratory(options, floatMs);
   stage.step();
+  const start = performance.now();
+  const step = () => {
+    const done = parts.length + borders.length;
+    const left = ((performance.now() - start) / done) * (2 * chain.parts.length - 1 - done);
+    stage.step(`about ${Math.ceil(left / 1000)} s left`);
+  };
   const parts: LatencyPart[] = [];
+  const borders: LatencyBorder[] = [];
   for (const part of chain.parts) {
     parts.push(await timePart(chain, part, chain.excerpt(part.nodes, values), laboratory, options));
-    stage.step();
+    step();
   }
-  const borders: LatencyBorder[] = [];
   for (const [i, after] of chain.parts.entries()) {
     if (i === 0) continue;
     const before = chain.parts[i - 1]!;
     const excerpt = chain.excerpt([...before.nodes, ...after.nodes], values);
     borders.push(await timeBorder(chain, [before, after], [parts[i - 1]!, parts[i]!], excerpt, laboratory));
-    stage.step();
+    step();
   }
   const accounted = [...parts, ...borders].reduce((sum, part) => sum + part.floatMs, 0);
   return { floatMs, fixedMs: floatMs - accounted, kernels: chain.kernels, parts, borders };

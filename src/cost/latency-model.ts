@@ -1,3 +1,4 @@
+import { BitwrightError } from "../errors.js";
 import { choiceKey, type LayerChoice } from "../formats.js";
 import type { LayerGroup } from "../groups.js";
 import type { Factor, Resource } from "../search/problem.js";
@@ -77,9 +78,9 @@ export function carriedBy(kernel: string): Carried {
   return kernel === "integer" ? "codes" : "float";
 }
 
-function rowMs(table: LatencyTable, kernels: readonly string[]): number {
-  const row = table.rows.find((candidate) => candidate.kernels.every((kernel, i) => kernel === kernels[i]));
-  return row!.extraMs;
+function tableMs({ layers, rows }: LatencyTable, kernels: readonly string[]): number {
+  const row = rows.find((candidate) => candidate.kernels.every((kernel, i) => kernel === kernels[i]));
+  return row?.extraMs ?? missing(layers, kernels);
 }
 
 function borderMs({ sides, rows }: LatencyBorder, kernels: readonly string[]): number {
@@ -89,7 +90,20 @@ function borderMs({ sides, rows }: LatencyBorder, kernels: readonly string[]): n
     at += length;
     return own.some((kernel) => carriedBy(kernel) === "codes") ? "codes" : "float";
   });
-  return rows.find((row) => row.carried.every((side, i) => side === carried[i]))!.extraMs;
+  const row = rows.find((candidate) => candidate.carried.every((side, i) => side === carried[i]));
+  return row?.extraMs ?? missing(sides.flat(), kernels);
+}
+
+function kernelOfChoice({ kernels }: LatencyModel, layer: string, choice: LayerChoice): string {
+  return kernels[layer]?.[choiceKey(choice)] ?? missing([layer], [choiceKey(choice)]);
+}
+
+function missing(layers: readonly string[], kernels: readonly string[]): never {
+  throw new BitwrightError("invalid-data", "the latency model lacks a configuration", {
+    where: `layers ${layers.join(", ")}`,
+    received: kernels.join(", "),
+    remedy: "Measure it again with the formats that are searched",
+  });
 }
 
 /** A function of the kernels of a few layers. */
@@ -101,7 +115,7 @@ interface Term {
 function termsOf({ parts, borders }: LatencyModel): Term[] {
   const tables = parts.flatMap((part) => part.tables);
   return [
-    ...tables.map((table) => ({ layers: table.layers, ms: (kernels: readonly string[]) => rowMs(table, kernels) })),
+    ...tables.map((table) => ({ layers: table.layers, ms: (kernels: readonly string[]) => tableMs(table, kernels) })),
     ...borders.map((border) => ({
       layers: border.sides.flat(),
       ms: (kernels: readonly string[]) => borderMs(border, kernels),
@@ -116,7 +130,7 @@ function termsOf({ parts, borders }: LatencyModel): Term[] {
 export function predictLatency(model: LatencyModel, choices: ReadonlyMap<string, LayerChoice>): number {
   const kernelOf = (layer: string) => {
     const choice = choices.get(layer);
-    return choice === undefined ? floatKernel : model.kernels[layer]![choiceKey(choice)]!;
+    return choice === undefined ? floatKernel : kernelOfChoice(model, layer, choice);
   };
   return termsOf(model).reduce((sum, { layers, ms }) => sum + ms(layers.map(kernelOf)), model.floatMs);
 }
@@ -135,7 +149,7 @@ export function latencyResource(model: LatencyModel, groups: readonly LayerGroup
       ms(
         layers.map((layer, i) => {
           const member = positions[i]!;
-          return model.kernels[layer]![choiceKey(groups[members[member]!]!.choices[assignment[member]!]!)]!;
+          return kernelOfChoice(model, layer, groups[members[member]!]!.choices[assignment[member]!]!);
         }),
       ),
     );

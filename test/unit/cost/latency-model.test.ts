@@ -1,5 +1,7 @@
 import { expect, it } from "vitest";
 import { combinations, type LatencyModel, latencyResource, predictLatency } from "../../../src/cost/latency-model.js";
+import { parseLatencyModel } from "../../../src/cost/parse-latency-model.js";
+import { parseJson } from "../../../src/data/json.js";
 import type { PlannedLayer } from "../../../src/export/targets/target.js";
 import { choiceKey, type LayerChoice } from "../../../src/formats.js";
 
@@ -70,8 +72,24 @@ it("adds what parts and borders change to the float model's time", () => {
   expect(predictLatency(model, new Map([["c", integer]]))).toBe(10 - 2 + 0.25);
 });
 
-it("survives JSON", () => {
-  expect(JSON.parse(JSON.stringify(model))).toEqual(model);
+it("refuses a configuration that was not measured", () => {
+  const blocks: LayerChoice = { weight: "int4b32", activation: "float" };
+  expect(() => predictLatency(model, new Map([["c", blocks]]))).toThrow(/lacks a configuration.*int4b32\/float/s);
+});
+
+it("is read as it was saved, and refused when a part of it is missing", () => {
+  const saved = JSON.stringify(model);
+  expect(parseLatencyModel(parseJson(saved, "analysis.json"))).toEqual(model);
+  for (const [from, to, where] of [
+    ['["b"],["c"]', '["b"],["d"]', "borders[0].sides[1][0]"],
+    ['"carried":["codes","float"]', '"carried":["codes"]', "borders[0].rows[2].carried"],
+    ['"extraMs":-2', '"extraMs":null', "parts[1].tables[0].rows[1].extraMs"],
+    ['"measured":"configurations"', '"measured":"guesses"', "parts[0].measured"],
+  ] as const) {
+    expect(saved).toContain(from);
+    const changed = parseJson(saved.replace(from, to), "analysis.json");
+    expect(() => parseLatencyModel(changed)).toThrow(expect.objectContaining({ where: `analysis.json, ${where}` }));
+  }
 });
 
 it("gives factors whose sum is the prediction, for every assignment and with layers that share a group", () => {
