@@ -62,18 +62,19 @@ export class BlockwiseProducts {
     const codes = quantizeToCodes(values ?? data, dims, quantizer);
     const rowsOf = <T extends Int32Array | Float32Array>(matrix: T) =>
       axis === 1 ? matrix : transposed(matrix, outputs);
+    const filledRows = () => fillBlocks(rowsOf(codes), rowsOf(zeroPoints), inputs, size);
     const store = (what: string, shape: readonly number[], bytes: Uint8Array) =>
       this.#graph.addInitializer(`${initializer}_${what}`, { dtype: "uint8", dims: shape, data: bytes });
     const packed: PackedWeight = {
       inputs,
       outputs,
-      codes: store(storage, [outputs, blocks, (size * bits) / 8], packRows(rowsOf(codes), outputs, blocks * size)),
+      codes: store(storage, [outputs, blocks, (size * bits) / 8], packRows(filledRows(), outputs)),
       scales: this.#graph.addInitializer(`${initializer}_scales`, {
         dtype: "float32",
         dims: [outputs, blocks],
         data: rowsOf(scales),
       }),
-      zeroPoints: store("zero_points", [outputs, Math.ceil(blocks / 2)], packRows(rowsOf(zeroPoints), outputs, blocks)),
+      zeroPoints: store("zero_points", [outputs, Math.ceil(blocks / 2)], packRows(rowsOf(zeroPoints), outputs)),
     };
     this.#packed.set(key, packed);
     return packed;
@@ -90,14 +91,22 @@ interface PackedWeight {
   readonly zeroPoints: string;
 }
 
-/** Packs 4-bit codes two a byte, the first in the low half, each row on its own. What is left of a row of `length` codes is zeros. */
-function packRows(codes: Int32Array, rows: number, length: number): Uint8Array {
-  const given = codes.length / rows;
-  const perRow = Math.ceil(length / 2);
-  const packed = new Uint8Array(rows * perRow);
+/** Rows of `length` codes, each filled up to whole blocks with what stands for zero in the last one. */
+function fillBlocks(codes: Int32Array, zeroPoints: Int32Array, length: number, size: number): Int32Array {
+  const padded = Math.ceil(length / size) * size;
+  const filled = new Int32Array((codes.length / length) * padded).map((_, i) => zeroPoints[Math.floor(i / size)]!);
+  for (let i = 0; i < codes.length; i++) filled[Math.floor(i / length) * padded + (i % length)] = codes[i]!;
+  return filled;
+}
+
+/** Packs 4-bit codes two a byte, the first in the low half, each row on its own. */
+function packRows(codes: Int32Array, rows: number): Uint8Array {
+  const length = codes.length / rows;
+  const bytes = Math.ceil(length / 2);
+  const packed = new Uint8Array(rows * bytes);
   for (let i = 0; i < codes.length; i++) {
-    const column = i % given;
-    packed[Math.floor(i / given) * perRow + (column >> 1)]! |= codes[i]! << (column % 2 === 0 ? 0 : 4);
+    const column = i % length;
+    packed[Math.floor(i / length) * bytes + (column >> 1)]! |= codes[i]! << (column % 2 === 0 ? 0 : 4);
   }
   return packed;
 }

@@ -1,18 +1,11 @@
 import { BitwrightError } from "../errors.js";
-import {
-  type BlockedFormat,
-  type Format,
-  type FormatInfo,
-  formats,
-  isBlocked,
-  isFloating,
-  type WeightFormat,
-} from "../formats.js";
+import { type BlockedFormat, formats, isBlocked, isFloating, type WeightFormat } from "../formats.js";
 import type { BlockQuantizer, Granularity, Quantizer, WeightQuantizer } from "../quantizer.js";
-import { elementCount, type TensorOf } from "../tensor.js";
+import type { TensorOf } from "../tensor.js";
 import { scaleIndex } from "./codes.js";
-import type { Layer, LayerWeight } from "./layers.js";
+import type { Layer } from "./layers.js";
 import { largestFloat } from "./narrow-floats.js";
+import { granularityOf, scaleCount } from "./weight-granularity.js";
 
 /** A weight for which a quantizer is wanted. */
 export interface WeightRequest {
@@ -38,37 +31,6 @@ function coveringScales({ data, dims }: TensorOf<"float32">, granularity: Granul
     peaks[scale] = Math.max(peaks[scale]!, Math.abs(data[i]!));
   }
   return peaks.map((peak) => peak / limit);
-}
-
-function scaleCount(dims: readonly number[], granularity: Granularity): number {
-  switch (granularity.kind) {
-    case "tensor":
-      return 1;
-    case "channel":
-      return dims[granularity.axis]!;
-    case "block": {
-      const { axis, size } = granularity;
-      return elementCount(dims.with(axis, Math.ceil(dims[axis]! / size)));
-    }
-  }
-}
-
-/** Which elements of a layer's weight share a scale in a format. Blocks lie along the axis that the product sums over. */
-function granularityOf({ channelAxis: axis }: LayerWeight, format: Format): Granularity {
-  const { scaled, block }: FormatInfo = formats[format];
-  if (!scaled) return { kind: "tensor" };
-  return block === undefined ? { kind: "channel", axis } : { kind: "block", axis: 1 - axis, size: block };
-}
-
-/** Bytes that a layer's weight takes in the file: its elements and their scales; in blocks, the last one of each channel filled up, and zero points. */
-export function weightBytes(weight: LayerWeight, format: Format): number {
-  const { bits, scaled }: FormatInfo = formats[format];
-  const granularity = granularityOf(weight, format);
-  const scales = scaleCount(weight.dims, granularity);
-  if (granularity.kind !== "block")
-    return Math.ceil((elementCount(weight.dims) * bits) / 8) + (scaled ? 4 * scales : 0);
-  const zeroPoints = weight.channels * Math.ceil(((scales / weight.channels) * bits) / 8);
-  return (scales * granularity.size * bits) / 8 + 4 * scales + zeroPoints;
 }
 
 /** A weight on the symmetric grid of a format. */

@@ -48,19 +48,18 @@ const integer4: LayerChoice = { weight: "int4", activation: "int8" };
 const weightOnly = (weight: WeightFormat): LayerChoice => ({ weight, activation: "float" });
 
 const wide = [float, ...(["fp16", "bf16", "int16", "fp8e4m3", "fp8e5m2"] as const).map(weightOnly)];
-/** Products that fill a block at least; smaller ones have as many scales with int4. */
-const blockwise = (layer: Layer): LayerChoice[] =>
-  (["int4b32", "int4b128"] as const)
-    .filter(
-      (format) => blockwiseOperators.has(layer.op) && layer.plain && layer.input.channels >= formats[format].block,
-    )
-    .map(weightOnly);
 
 /** Operators that have an integer kernel. */
 const integerOperators: ReadonlySet<string> = new Set(["Conv", "Gemm", "MatMul"]);
 
 /** Operators that a product with blocks of codes can replace. */
 const blockwiseOperators: ReadonlySet<string> = new Set(["Gemm", "MatMul"]);
+
+/** The blocks that a layer fills. With a smaller sum it has as many scales as with int4. */
+function blockwise({ op, plain, input }: Layer): LayerChoice[] {
+  if (!blockwiseOperators.has(op) || !plain) return [];
+  return (["int4b32", "int4b128"] as const).filter((format) => input.channels >= formats[format].block).map(weightOnly);
+}
 
 function plannedLayer(graph: Graph, layer: Layer): PlannedLayer {
   const output = clampBehind(graph, layer.output)?.output ?? layer.output;

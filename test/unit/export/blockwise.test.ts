@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inspectFusion } from "../../../src/export/fusion-node.js";
 import { exportModel } from "../../../src/export/qdq.js";
 import { ortCpu } from "../../../src/export/targets/ort-cpu.js";
-import { weightBytes } from "../../../src/export/weight-quantizer.js";
+import { weightBytes } from "../../../src/export/weight-granularity.js";
 import type { LayerChoice } from "../../../src/formats.js";
 import type { OnnxModel } from "../../../src/onnx/model.js";
 import { writeModel } from "../../../src/onnx/model.js";
@@ -27,9 +27,9 @@ const blocked = (weight: "int4b32" | "int4b128"): LayerChoice => ({ weight, acti
 const integer: LayerChoice = { weight: "int8", activation: "int8" };
 
 /** x [..., inputs] times a weight, on whose result a tail of operators follows. */
-function product(inputs: number, rank: 2 | 3, tail: readonly string[], transB?: 0n | 1n) {
+function product(inputs: number, rank: 2 | 3, tail: readonly string[], transB?: 0n | 1n, rows = 3) {
   const outputs = 24;
-  const dims = rank === 2 ? [3, inputs] : [2, 3, inputs];
+  const dims = rank === 2 ? [rows, inputs] : [2, rows, inputs];
   const model = buildModel(13, 7).input("x", dims);
   const weightDims = transB === 1n ? [outputs, inputs] : [inputs, outputs];
   model.constant("w", randomTensor(weightDims, 1)).constant("b", randomTensor([outputs], 2));
@@ -52,6 +52,8 @@ const cases = [
   { name: "MatMul whose last block is not full", ...product(140, 3, []) },
   { name: "MatMul with an odd number of inputs", ...product(161, 2, []) },
   { name: "MatMul with an odd number of blocks", ...product(288, 3, []) },
+  { name: "MatMul of one row", ...product(300, 2, [], undefined, 1) },
+  { name: "MatMul of many rows", ...product(300, 2, [], undefined, 200) },
   { name: "MatMul and Add", ...product(160, 2, ["Add"]) },
   { name: "MatMul and Add of rank 3", ...product(160, 3, ["Add"]) },
   { name: "MatMul in front of Relu", ...product(160, 3, ["Relu", "MatMul"]) },
