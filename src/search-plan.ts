@@ -6,13 +6,13 @@ import type { Layout } from "./export/layout.js";
 import type { PlannedLayer } from "./export/targets/target.js";
 import type { LayerChoice } from "./formats.js";
 import { groupLayers } from "./groups.js";
-import type { Limits } from "./options.js";
+import type { Limits, Objective } from "./options.js";
 import type { Control } from "./progress.js";
 import { searches } from "./search/index.js";
-import type { Assignment, ResourceName, SearchGroup, SearchProblem, SearchResult } from "./search/problem.js";
+import type { Assignment, Resource, ResourceName, SearchGroup, SearchProblem, SearchResult } from "./search/problem.js";
 import { excessOf, predictedLoss, usedOf } from "./search/score.js";
 import { predictionsOf } from "./search-groups.js";
-import { resourcesOf } from "./search-resources.js";
+import { footprintOf, resourcesOf } from "./search-resources.js";
 import type { SiteScores } from "./sensitivity/criterion.js";
 import type { CriterionName } from "./sensitivity/index.js";
 import { layoutOptions, type Workspace } from "./workspace.js";
@@ -59,7 +59,8 @@ export async function searchPlan(
   const layerGroups = groupLayers(layers.map((layer) => onFloatKernel(layer, analysis)));
   const predictions = predictionsOf(layerGroups, scores, analysis.interactions);
   const { groups } = predictions;
-  const resources = await resourcesOf(workspace, layerGroups, limits, options);
+  const known = await resourcesOf(workspace, layerGroups, limits, options);
+  const resources = run.minimize === "both" ? [...known, footprintOf(known.filter(sizeOrTime))] : known;
   const evaluator = await Evaluator.create(engine, simulator, dataset, "search", {
     batchSize: run.batchSize,
     divergence: workspace.divergence,
@@ -70,7 +71,7 @@ export async function searchPlan(
   const problem: SearchProblem = {
     ...predictions,
     resources,
-    minimize: run.minimize === "latency" ? "latencyMs" : "bytes",
+    minimize: minimized[run.minimize],
     band: limits.keep !== undefined || limits.maxKl !== undefined,
     seed: run.seed,
     async evaluate(assignment) {
@@ -85,6 +86,17 @@ export async function searchPlan(
   };
   const result = await searches[run.search](problem, { onProgress, signal });
   return { groups, result, scores, choices, layout, predict: (assignment) => predict(problem, assignment) };
+}
+
+const minimized = { both: "footprint", size: "bytes", latency: "latencyMs" } as const satisfies Record<
+  Objective,
+  ResourceName
+>;
+
+/** Multiply-accumulates stand for time where that has not been measured. */
+function sizeOrTime({ name }: Resource, _: number, known: readonly Resource[]): boolean {
+  const time = known.some((resource) => resource.name === "latencyMs") ? "latencyMs" : "macs";
+  return name === "bytes" || name === time;
 }
 
 /** A layer without the choices for integer kernels, if it runs faster on a float one. */

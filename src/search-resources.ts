@@ -27,6 +27,22 @@ export async function resourcesOf(
   ];
 }
 
+/** Size and time together: what a configuration uses of each resource, as a share of what the float one does. */
+export function footprintOf(resources: readonly Resource[]): Resource {
+  const scaled = resources.map(({ fixed, factors }) => {
+    const float = fixed + sum(factors, ({ values }) => values[0]!);
+    return {
+      fixed: fixed / float,
+      factors: factors.map(({ groups, values }) => ({ groups, values: values.map((value) => value / float) })),
+    };
+  });
+  return {
+    name: "footprint",
+    fixed: sum(scaled, ({ fixed }) => fixed),
+    factors: scaled.flatMap(({ factors }) => factors),
+  };
+}
+
 /** Bytes of the written file: what is not layers as the float model has it, and the layers' tensors. */
 function bytesResource({ original, model }: Workspace, groups: readonly LayerGroup[], limit?: Amount): Resource {
   const float: LayerChoice = { weight: "float", activation: "float" };

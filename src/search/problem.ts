@@ -26,7 +26,8 @@ export interface Factor {
   readonly values: Float64Array;
 }
 
-export type ResourceName = "bytes" | "latencyMs" | "macs";
+/** `footprint` is size and time together, each as a share of the float model's. */
+export type ResourceName = "bytes" | "latencyMs" | "macs" | "footprint";
 
 /** Something that a configuration uses: a fixed part, and the sum of factors. */
 export interface Resource {
@@ -60,7 +61,7 @@ export interface SearchProblem {
   /** Bytes, and what else is known. */
   readonly resources: readonly Resource[];
   /** What is made small inside the band. */
-  readonly minimize: "bytes" | "latencyMs";
+  readonly minimize: ResourceName;
   /** Whether `evaluate` judges by a band. Without one the predicted loss is made small inside the limits on resources. */
   readonly band: boolean;
   /** Of what a search draws. */
