@@ -15,7 +15,7 @@ export interface IntegerStartOptions extends SessionOptions {
 }
 
 export interface IntegerStart {
-  /** The leading layers that this machine runs faster on float kernels. */
+  /** The leading layers that this machine clearly runs faster on float kernels. */
   readonly floatLayers: readonly string[];
   /** Latency with the first 0, 1, 2, ... layers on float kernels and all others on integer ones. */
   readonly latencies: readonly Latency[];
@@ -43,8 +43,17 @@ export async function findIntegerStart(
     model: writeModel(exportModel(model, target.layout(model, integerFrom(layers, start), ranges))),
   }));
   const latencies = await measureLatency(candidates, feeds, latencyOptions);
-  const best = latencies.reduce((fastest, latency) => (latency.ratio < fastest.ratio ? latency : fastest));
-  return { floatLayers: layers.slice(0, latencies.indexOf(best)).map(({ node }) => node), latencies };
+  const start = clearlyFastest(latencies.map(({ ratio }) => ratio));
+  return { floatLayers: layers.slice(0, start).map(({ node }) => node), latencies };
+}
+
+/** Differences below this share are left to chance by a measurement of a few seconds; a plan should not depend on them. */
+const noise = 0.03;
+
+/** The first place where a time is not clearly above the least. */
+export function clearlyFastest(times: readonly number[]): number {
+  const least = Math.min(...times);
+  return times.findIndex((time) => time <= least * (1 + noise));
 }
 
 function integerFrom(layers: readonly PlannedLayer[], start: number): Map<string, LayerChoice> {
