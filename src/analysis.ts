@@ -1,4 +1,5 @@
 import type { BiasShifts } from "./calibrate/bias-correction.js";
+import type { LatencyModel } from "./cost/latency-model.js";
 import type { Range } from "./export/layout.js";
 import type { LayerChoice } from "./formats.js";
 import type { Site, SiteScores } from "./sensitivity/criterion.js";
@@ -25,6 +26,8 @@ export interface Analysis {
   readonly meanSquaredLoss?: number;
   /** Second-order terms between the sites' choices. */
   readonly interactions: Interactions;
+  /** How long any configuration takes on this machine; measured when a limit or the objective asks for it. */
+  readonly latency?: LatencyModel;
   /** Time that each criterion took, with the interactions that it is made of, and each source of interactions. */
   readonly seconds: Readonly<Record<string, number>>;
   /** What interrupted work has found so far. */

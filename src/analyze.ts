@@ -1,6 +1,7 @@
 import type { AnalysedSite, Analysis, Binding } from "./analysis.js";
 import { measureBiasShifts } from "./calibrate/bias-correction.js";
 import { calibrate } from "./calibrate/calibrate.js";
+import type { LatencyModel } from "./cost/latency-model.js";
 import type { Dataset } from "./data/dataset.js";
 import { BitwrightError } from "./errors.js";
 import { Evaluator } from "./evaluate/evaluator.js";
@@ -24,6 +25,8 @@ export interface AnalyzeOptions extends Control {
   readonly known?: Analysis | undefined;
   /** Measures which layers the target runs faster on float kernels; none are taken to be without it. */
   readonly findFloatKernels?: ((ranges: ReadonlyMap<string, Range>) => Promise<readonly string[]>) | undefined;
+  /** Measures how long configurations take on the target; a known model is kept. */
+  readonly measureLatency?: ((ranges: ReadonlyMap<string, Range>) => Promise<LatencyModel>) | undefined;
   /** Called whenever a part is finished, so that it can be saved. */
   readonly onPart?: ((analysis: Analysis) => Promise<void> | void) | undefined;
 }
@@ -61,6 +64,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     }));
 
   const floatKernels = known?.floatKernels ?? (await options.findFloatKernels?.(ranges)) ?? [];
+  const latency = known?.latency ?? (await options.measureLatency?.(ranges));
 
   const samples = sensitivitySamples(dataset, run);
   const evaluator = await Evaluator.create(engine, workspace.simulator, dataset, samples, {
@@ -89,6 +93,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     criteria: { ...known?.criteria },
     ...(known?.meanSquaredLoss !== undefined && { meanSquaredLoss: known.meanSquaredLoss }),
     interactions: known?.interactions ?? noInteractions,
+    ...(latency !== undefined && { latency }),
     seconds: { ...known?.seconds },
     ...(known?.unfinished !== undefined && { unfinished: known.unfinished }),
   };
@@ -116,8 +121,10 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
 }
 
 /** Whether an analysis holds everything that is asked for. */
-function isComplete(analysis: Analysis, { criteria, interactions = "none" }: AnalyzeOptions): boolean {
+function isComplete(analysis: Analysis, options: AnalyzeOptions): boolean {
+  const { criteria, interactions = "none", measureLatency } = options;
   return (
+    (measureLatency === undefined || analysis.latency !== undefined) &&
     criteria.every((name) => analysis.criteria[name] !== undefined) &&
     ["none", analysis.interactions.source].includes(interactions)
   );

@@ -1,5 +1,6 @@
 import type { AnalysedSite, Analysis, Unfinished } from "./analysis.js";
 import type { BiasShifts } from "./calibrate/bias-correction.js";
+import { parseLatencyModel } from "./cost/parse-latency-model.js";
 import type { Field } from "./data/field.js";
 import { formats } from "./formats.js";
 import { numbers, parseInteractions } from "./parse-interactions.js";
@@ -16,6 +17,7 @@ export function parseAnalysis(root: Field): Analysis {
   const sites = root.at("sites").list().map(parseSite);
   const unfinished = root.at("unfinished");
   const meanSquaredLoss = root.at("meanSquaredLoss");
+  const latency = root.at("latency");
   const { model, data, options } = root.at("binding").object(["model", "data", "options"]);
   return {
     version: 2,
@@ -34,6 +36,7 @@ export function parseAnalysis(root: Field): Analysis {
     criteria: parseCriteria(root.at("criteria")),
     interactions: parseInteractions(root.at("interactions"), new Set(sites.map(({ id }) => id))),
     ...(meanSquaredLoss.present && { meanSquaredLoss: meanSquaredLoss.number() }),
+    ...(latency.present && { latency: parseLatencyModel(latency) }),
     seconds: record(root.at("seconds"), (value) => value.number()),
     ...(unfinished.present && { unfinished: parseUnfinished(unfinished) }),
   };
