@@ -1,6 +1,6 @@
 // The criterion's estimates of every layer's Hessian trace against the exact traces.
 import { EngineModel } from "../../dist/evaluate/engine-model.js";
-import { hessianTrace } from "../../dist/sensitivity/hessian-trace.js";
+import { estimateTraces } from "../../dist/sensitivity/traces.js";
 
 /**
  * (estimate - exact) / standard error, for each seed and site: weights first, then activations. Seeds are far apart, for the criterion
@@ -9,27 +9,19 @@ import { hessianTrace } from "../../dist/sensitivity/hessian-trace.js";
 export async function traceErrors(
   { model, dataset, samples, weights, edges },
   exact,
-  { backend, threads, probes, seeds },
+  { backend, threads, probes, seeds, probing },
 ) {
   const engine = await EngineModel.create(backend, model, { threads });
-  const site = (kind) => (port) => ({ id: `${port.node}/${kind}`, kind, quantizers: new Map(), ...port });
+  const site = (kind) => (port) => ({ id: `${port.node}/${kind}`, kind, ...port });
   const sites = [...weights.map(site("weight")), ...edges.map(site("activation"))];
   const errors = [];
   for (let run = 0; run < seeds; run++) {
-    const scores = await hessianTrace.score({
-      backend,
-      engine,
-      dataset,
-      sites,
+    const context = {
+      ...{ engine, dataset, probes, batchSize: 8, probing, loss: "cross-entropy", seed: 1000 * run },
       samples: Uint32Array.from(samples),
-      batchSize: 8,
-      // Only asked for the sizes of rounding errors, and there are no quantizers.
-      weight: () => ({}),
-      loss: "cross-entropy",
-      probes,
-      seed: 1000 * run,
-    });
-    errors.push(sites.map(({ id }, i) => (scores[id].trace - exact[i]) / scores[id].standardError));
+    };
+    const traces = await estimateTraces(context, sites, { stage: "traces" });
+    errors.push(sites.map(({ id }, i) => (traces.get(id).mean - exact[i]) / traces.get(id).standardError));
   }
   await engine.dispose();
   return errors;
