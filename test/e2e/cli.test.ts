@@ -228,7 +228,7 @@ describe("exit codes and messages", () => {
       /^error\[invalid-option\] keep: .*\n.*\n +received +"120%"/,
     ],
     ["a wrong choice", ["search", model, "--search", "luck"], /Allowed choices are bisection, greedy/],
-    ["a wrong format", ["analyze", model, "--formats", "int8,int3"], /Expected names out of float, int8, int4/],
+    ["a wrong format", ["analyze", model, "--formats", "int8,int3"], /Expected names out of float, .*int8/],
     [
       "an output that is the input",
       ["quantize", model, "--data", data, "--keep", "99%", "-o", model],
