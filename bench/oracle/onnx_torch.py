@@ -106,18 +106,20 @@ class Network:
     def __init__(self, path, sides):
         self.graph = onnx.load(path).graph
         self.sides = sides
+        self.arguments = {}
         self.constants = {tensor.name: to_torch(tensor) for tensor in self.graph.initializer}
         self.steps = [
             (node, {a.name: helper.get_attribute_value(a) for a in node.attribute}) for node in self.graph.node
         ]
 
     def __call__(self, feeds, parameters, offsets):
-        """The first output. `parameters` replace initializers; `offsets` {(node, port): x} are added to inputs."""
+        """The first output. `parameters` replace initializers; `offsets` {(node, port): x} are added to inputs, which `arguments` keeps."""
         values = {**self.constants, **feeds, **parameters}
         for node, attributes in self.steps:
             inputs = [values[name] if name else None for name in node.input]
             for port, value in enumerate(inputs):
                 if (node.name, port) in offsets:
+                    self.arguments[node.name, port] = value.detach()
                     inputs[port] = value + offsets[node.name, port]
             if node.op_type == "Relu":
                 output = self.clamp(node.name, *inputs, 0.0, torch.inf)

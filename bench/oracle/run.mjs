@@ -4,16 +4,22 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { targets } from "../../dist/backend/info.js";
 import { loadBackend } from "../../dist/backend/load-node.js";
+import { openDataset } from "../../dist/data/open-node.js";
+import { readModelFile } from "../../dist/onnx/model-node.js";
+import { resolveOptions } from "../../dist/options.js";
+import { openWorkspace } from "../../dist/workspace.js";
 import { compare, engineFigures } from "./figures.mjs";
+import { interactionsOf, largestDifference, pytorchMatrices, relativeDistance } from "./interactions.mjs";
 import { openJob } from "./job.mjs";
 import { pytorchFigures } from "./pytorch.mjs";
 import { summary, traceErrors } from "./traces.mjs";
 
+const here = dirname(fileURLToPath(import.meta.url));
 const { values: args, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     python: { type: "string", default: "python3" },
-    zoo: { type: "string", default: join(dirname(fileURLToPath(import.meta.url)), "../../../shared/zoo") },
+    zoo: { type: "string", default: join(here, "../../../shared/zoo") },
     threads: { type: "string", default: "2" },
   },
 });
@@ -26,9 +32,25 @@ const parts = {
   "squeezenet1.1": () => twoImages("squeezenet1.1_224"),
   mobilenetv1: () => twoImages("mobilenetv1_0.25_224_bn"),
   mobilenetv2: () => twoImages("mobilenetv2_1.0_224"),
+  "resnet20-interactions": () =>
+    interactions({
+      model: join(args.zoo, "models/resnet20_cifar10_bn.onnx"),
+      data: join(here, "../zoo/resnet20_cifar10_bn.json"),
+      formats: ["int4"],
+      // Behind the calibration pictures, the first of the test pictures.
+      samples: { first: 1000, end: 1032 },
+    }),
+  // Made by `npm run demo`.
+  "shapes-interactions": () =>
+    interactions({
+      model: join(here, "../../examples/shapes/shapes.onnx"),
+      data: join(here, "../../examples/shapes/data/dataset.json"),
+      formats: ["int8", "int4"],
+      samples: { first: 256, end: 264 },
+    }),
 };
 /** What rounding explains of a relative difference. */
-const limits = { float32: 1e-4, float64: 1e-9, strict: 0 };
+const limits = { float32: 1e-4, float64: 1e-9, strict: 0, interactions: 1e-3 };
 /** What the few values that rounding puts on the other side of a ReLU's kink do not change by more than the limit. */
 const wholeFigures = new Set(["loss", "gradients", "v'Hv, all weights"]);
 
@@ -97,6 +119,50 @@ async function traces(job, exact) {
   line("64 probes, worst of all sites", long.largest, 3, "");
   line("16 probes, 6 seeds, |mean|", Math.abs(short.mean), 0.5, "");
   line("16 probes, 6 seeds, root mean square", short.rms, 1.3, "");
+}
+
+/** Both exact matrices of all choices, and how the estimate comes to the Gauss-Newton matrix: its error falls as one over the root of the probes. */
+async function interactions({ model: path, data, formats, samples }) {
+  const model = await readModelFile(path);
+  const dataset = await openDataset(data);
+  const indices = Array.from({ length: samples.end - samples.first }, (_, i) => samples.first + i);
+  const given = { formats, samples, loss: "cross-entropy", threads };
+  const within = async (work, more = {}) => {
+    const workspace = await openWorkspace(native, model, dataset, resolveOptions({ ...given, ...more }));
+    try {
+      return await work(workspace);
+    } finally {
+      await workspace[Symbol.asyncDispose]();
+    }
+  };
+  const { exact, known } = await within(async (workspace) => {
+    const known = await interactionsOf(workspace, "gauss-newton");
+    const found = { "gauss-newton": known.interactions };
+    found.hessian = (await interactionsOf(workspace, "hessian", known)).interactions;
+    const expected = await pytorchMatrices(workspace, known, indices, args.python);
+    console.log(
+      `  ${known.interactions.choices.length} choices, ${indices.length} images; largest difference over largest entry`,
+    );
+    for (const [source, { matrix, corrected }] of Object.entries(found)) {
+      line(`${source}, tensors alone`, largestDifference(matrix, expected.own[source]), limits.interactions, "");
+      line(
+        `${source}, biases corrected`,
+        largestDifference(corrected, expected.corrected[source]),
+        limits.interactions,
+        "",
+      );
+    }
+    return { exact: expected.own["gauss-newton"], known };
+  });
+  console.log("  Fisher probes: relative distance from PyTorch's Gauss-Newton matrix, times the root of their number");
+  const scaled = [];
+  for (const probes of [4, 16, 64, 256]) {
+    const { interactions } = await within((workspace) => interactionsOf(workspace, "fisher", known), { probes });
+    const distance = relativeDistance(interactions.matrix, exact);
+    scaled.push(distance * Math.sqrt(probes));
+    console.log(`    K = ${probes}`.padEnd(20), distance.toFixed(4), scaled.at(-1).toFixed(3));
+  }
+  line("largest over smallest of the latter", Math.max(...scaled) / Math.min(...scaled), 2, "");
 }
 
 function table(title, rows, limit) {

@@ -1,0 +1,105 @@
+// Interactions of an analysis, and PyTorch's matrices for the same model, samples and quantizers.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { rangesOf } from "../../dist/analysis.js";
+import { analyze, shapesOf } from "../../dist/analyze.js";
+import { writeModelFile } from "../../dist/onnx/model-node.js";
+import { sitesOf } from "../../dist/sensitivity/sites.js";
+
+const script = join(dirname(fileURLToPath(import.meta.url)), "curvature.py");
+
+/** What `analyze --interactions SOURCE` finds; `known` saves calibrating again. */
+export function interactionsOf(workspace, source, known) {
+  const binding = { model: "", data: "", options: {} };
+  return analyze(workspace, { criteria: [], interactions: source, binding, known });
+}
+
+/**
+ * PyTorch's `{ own, corrected }`, each `{ hessian, "gauss-newton" }`, in the order of the analysis's choices: without and with what is taken off the
+ * biases. Mean cross-entropy of the samples.
+ */
+export async function pytorchMatrices(workspace, analysis, samples, python) {
+  const folder = mkdtempSync(join(tmpdir(), "bitwright-oracle-"));
+  try {
+    await writeJob(workspace, analysis, samples, folder);
+    const { status, error } = spawnSync(python, [script, folder], { stdio: ["ignore", "inherit", "inherit"] });
+    if (status !== 0) throw new Error(`${python} failed${error ? `: ${error.message}` : ""}`);
+    return JSON.parse(readFileSync(join(folder, "matrices.json"), "utf8"));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function writeJob(workspace, analysis, samples, folder) {
+  const { model, engine, dataset, simulator } = workspace;
+  const dims = await shapesOf(workspace, workspace.target.observedTensors(model));
+  const sites = new Map(
+    sitesOf(workspace, rangesOf(analysis), analysis.biasShifts, dims).map((site) => [site.id, site]),
+  );
+  const batches = dataset.batches(samples, samples.length)[Symbol.asyncIterator]();
+  const { feeds, labels } = (await batches.next()).value;
+  await simulator.apply({ weights: [], biases: [], edges: [] });
+  await engine.run(feeds, { keep: true });
+
+  const numbers = [];
+  const place = (values) => {
+    const first = numbers.length;
+    for (const value of values) numbers.push(value);
+    return { first, count: values.length };
+  };
+  const choices = analysis.interactions.choices.map(({ site: id, format }) => {
+    const site = sites.get(id);
+    const { scales, zeroPoints, qmin, qmax, granularity } = site.quantizers.get(format);
+    const quantizer = { scales: place(scales), zeroPoint: zeroPoints[0], qmin, qmax, axis: granularity.axis ?? null };
+    if (site.kind === "activation") {
+      const [, ...each] = dims.get(site.tensor);
+      return { ...quantizer, node: site.node, port: site.port, dims: [samples.length, ...each] };
+    }
+    const [bias] = site.alone(format).biases;
+    return {
+      ...quantizer,
+      tensor: site.tensor,
+      ...(bias !== undefined && {
+        bias: { tensor: bias.initializer, correction: place(correctionOf(workspace, bias)) },
+      }),
+    };
+  });
+  const kinks = model.graph.node.filter(({ opType }) => opType === "Relu" || opType === "Clip");
+  const sides = await Promise.all(
+    kinks.map(async ({ name, input }) => ({ node: name, data: (await engine.read(input[0])).data })),
+  );
+
+  await writeModelFile(model, join(folder, "model.onnx"));
+  for (const [name, { data }] of Object.entries(feeds)) writeFileSync(join(folder, `${name}.f32`), data);
+  writeFileSync(join(folder, "sides.f32"), Buffer.concat(sides.map(({ data }) => Buffer.from(data.buffer))));
+  writeFileSync(join(folder, "numbers.f32"), Float32Array.from(numbers));
+  const job = {
+    inputs: Object.fromEntries(Object.entries(feeds).map(([name, { dims }]) => [name, dims])),
+    labels: [...labels],
+    sides: sides.map(({ node, data }) => ({ node, elements: data.length })),
+    choices,
+  };
+  writeFileSync(join(folder, "job.json"), JSON.stringify(job));
+}
+
+function correctionOf({ weight }, { initializer, values }) {
+  const { data } = weight(initializer);
+  return values.map((value, channel) => value - data[channel]);
+}
+
+/** Largest difference of two matrices' entries, over the largest entry of the second. */
+export function largestDifference(found, expected) {
+  const entries = expected.flat();
+  const largest = Math.max(...entries.map(Math.abs));
+  return Math.max(...found.flat().map((value, i) => Math.abs(value - entries[i]))) / largest;
+}
+
+/** |A - B| / |B|, Frobenius norms. */
+export function relativeDistance(found, expected) {
+  const entries = expected.flat();
+  const squares = (values) => values.reduce((sum, value) => sum + value * value, 0);
+  return Math.sqrt(squares(found.flat().map((value, i) => value - entries[i])) / squares(entries));
+}
