@@ -1,0 +1,101 @@
+import type { Field } from "../data/field.js";
+import { BitwrightError } from "../errors.js";
+import type { PlannedLayer } from "../export/targets/target.js";
+import { choiceKey, type Format, formats, type LayerChoice } from "../formats.js";
+import { elementCount } from "../tensor.js";
+import { layerBytes } from "./bytes.js";
+import type { LatencyModel, LatencyPart } from "./latency-model.js";
+import { layerMacs } from "./macs.js";
+
+/** What a machine can do at best: enough for a roofline, where nothing can be measured. */
+export interface HardwareProfile {
+  readonly name: string;
+  /** Peak multiply-accumulates a second, by the wider format of the two operands. Formats that are not listed are computed in float. */
+  readonly macsPerSecond: Readonly<Partial<Record<Format, number>> & { float: number }>;
+  /** Between the processor and the memory that holds weights and activations. */
+  readonly bytesPerSecond: number;
+  /** Time that a layer takes before it does anything, in milliseconds. */
+  readonly layerMs: number;
+}
+
+/**
+ * Checks a hardware profile: `{ "name": "npu", "macsPerSecond": { "float": 1e11, "int8": 4e11 }, "bytesPerSecond": 2e10, "layerMs": 0.01 }`.
+ * @throws BitwrightError `invalid-data` that names the field.
+ */
+export function parseProfile(field: Field): HardwareProfile {
+  const names = ["name", "macsPerSecond", "bytesPerSecond", "layerMs"] as const;
+  const { name, macsPerSecond, bytesPerSecond, layerMs } = field.object(names);
+  macsPerSecond.object(Object.keys(formats));
+  const peaks = macsPerSecond.entries().map(([format, peak]) => [format, positive(peak)] as const);
+  return {
+    name: name.text(),
+    macsPerSecond: { float: positive(macsPerSecond.at("float")), ...Object.fromEntries(peaks) },
+    bytesPerSecond: positive(bytesPerSecond),
+    layerMs: layerMs.present ? atLeastZero(layerMs) : 0,
+  };
+}
+
+function positive(field: Field): number {
+  const value = field.number();
+  return value > 0 ? value : field.fail("a number above 0");
+}
+
+function atLeastZero(field: Field): number {
+  const value = field.number();
+  return value >= 0 ? value : field.fail("0 or more");
+}
+
+/**
+ * The latency model of a roofline (Williams, Waterman and Patterson, "Roofline", 2009): a layer takes as long as its multiplications at the peak of their
+ * format, or as the traffic of its weight, input and output, whichever is longer. Input and output are counted in the layer's activation format;
+ * conversions and operators without weights are free.
+ * @param shapes - Dimensions of the layers' inputs and outputs for one sample, by tensor.
+ */
+export function latencyFromProfile(
+  profile: HardwareProfile,
+  layers: readonly PlannedLayer[],
+  shapes: ReadonlyMap<string, readonly number[]>,
+): LatencyModel {
+  const float: LayerChoice = { weight: "float", activation: "float" };
+  const parts = layers.map((layer): LatencyPart => {
+    const floatMs = rooflineMs(profile, layer, float, shapes);
+    const rows = layer.choices.map((choice) => ({
+      kernels: [choiceKey(choice)],
+      extraMs: rooflineMs(profile, layer, choice, shapes) - floatMs,
+    }));
+    return { layers: [layer.node], floatMs, measured: "configurations", tables: [{ layers: [layer.node], rows }] };
+  });
+  const kernels = layers.map(({ node, choices }) => {
+    const keys = choices.map(choiceKey);
+    return [node, Object.fromEntries(keys.map((key) => [key, key]))] as const;
+  });
+  return {
+    floatMs: parts.reduce((sum, { floatMs }) => sum + floatMs, 0),
+    fixedMs: 0,
+    kernels: Object.fromEntries(kernels),
+    parts,
+    borders: [],
+  };
+}
+
+function rooflineMs(
+  { macsPerSecond, bytesPerSecond, layerMs }: HardwareProfile,
+  layer: PlannedLayer,
+  choice: LayerChoice,
+  shapes: ReadonlyMap<string, readonly number[]>,
+): number {
+  const { weight, activation } = choice;
+  const wider = formats[weight].bits > formats[activation].bits ? weight : activation;
+  const elements = elementsOf(layer, layer.input.tensor, shapes) + elementsOf(layer, layer.output, shapes);
+  const traffic = layerBytes(layer, choice) + (elements * formats[activation].bits) / 8;
+  const computing = layerMacs(layer, shapes) / (macsPerSecond[wider] ?? macsPerSecond.float);
+  return layerMs + 1000 * Math.max(computing, traffic / bytesPerSecond);
+}
+
+function elementsOf(layer: PlannedLayer, tensor: string, shapes: ReadonlyMap<string, readonly number[]>): number {
+  const dims = shapes.get(tensor);
+  if (dims !== undefined) return elementCount(dims);
+  throw new BitwrightError("invalid-option", `the shape of tensor "${tensor}" is missing`, {
+    where: `layer "${layer.node}"`,
+  });
+}
