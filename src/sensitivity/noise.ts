@@ -31,7 +31,8 @@ export const noise: Criterion = {
       }
       scores[site.id] = { cost };
     }
-    return { ...scores, ...(await activationRises(context)) };
+    Object.assign(scores, await activationRises(context));
+    return Object.fromEntries(sites.map(({ id }) => [id, scores[id]!]));
   },
 };
 
