@@ -23,7 +23,7 @@ export function mutateDataset(random, { manifest, files }) {
   const what = [];
   for (let count = 1 + random.below(2); count > 0; count--) {
     what.push(
-      random.pick([changeManifest, changeManifest, damageFile, exchangeFile, changeArray])(random, document, folder),
+      random.pick([changeDocument, changeDocument, damageFile, exchangeFile, changeArray])(random, document, folder),
     );
   }
   folder["dataset.json"] = new TextEncoder().encode(JSON.stringify(document));
@@ -99,8 +99,8 @@ const values = [
   [-1, 3],
 ];
 
-/** Replaces, removes, renames or adds one thing of the document. @type {(random: Choices, document: object, folder: Folder) => string} */
-function changeManifest(random, document) {
+/** Replaces, removes, renames or adds one thing of a document. @type {(random: Choices, document: object) => string} */
+export function changeDocument(random, document) {
   const places = [...placesIn(document)];
   const { parent, key, path } = random.pick(places);
   const value = random.pick([

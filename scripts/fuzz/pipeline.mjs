@@ -2,6 +2,7 @@
 
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { readAnalysis } from "../../dist/analysis-node.js";
 import {
   cleanModel,
   datasetFrom,
@@ -13,6 +14,7 @@ import {
   searches,
 } from "../../dist/index.js";
 import { methods } from "../../dist/methods.js";
+import { analysisOptions } from "./base-analysis.mjs";
 import { randomFeeds } from "./feeds.mjs";
 
 /** @typedef {import("../../dist/index.js").Backend} Backend */
@@ -34,18 +36,24 @@ export async function runCase(backend, { kind, random, damaged }, folder) {
   const path = join(folder, "model.onnx");
   const manifest = join(folder, "dataset.json");
   const output = join(folder, outputName);
-  const stages =
-    kind === "model"
-      ? [
-          async () => inspect(backend, await readModelFile(path), { target: "ort-cpu", bytes: statSync(path).size }),
-          async () => differentiate(backend, cleanModel(await readModelFile(path)).model, random, damaged),
-          async () =>
-            quantizeCase(backend, path, await anyDataset(await readModelFile(path), random, damaged), output, random),
-        ]
-      : [
-          async () => readEverything(await openDataset(manifest)),
-          async () => quantizeCase(backend, path, await openDataset(manifest), output, random),
-        ];
+  const quantizeWith = async (data, options) => quantizeCase(backend, path, { data, output, ...options }, random);
+  const stages = {
+    model: [
+      async () => inspect(backend, await readModelFile(path), { target: "ort-cpu", bytes: statSync(path).size }),
+      async () => differentiate(backend, cleanModel(await readModelFile(path)).model, random, damaged),
+      async () => quantizeWith(await anyDataset(await readModelFile(path), random, damaged), anyOptions(random)),
+    ],
+    "data set": [
+      async () => readEverything(await openDataset(manifest)),
+      async () => quantizeWith(await openDataset(manifest), anyOptions(random)),
+    ],
+    analysis: [
+      async () => {
+        const analysis = await readAnalysis(join(folder, "analysis.json"));
+        await quantizeWith(await openDataset(manifest), { analysis, ...analysisOptions });
+      },
+    ],
+  }[kind];
   const errors = [];
   let quantized = false;
   for (const stage of stages) {
@@ -113,21 +121,27 @@ function anyDataset(model, random, hostile) {
   return datasetFrom(randomFeeds(model, random, 12, hostile), { splits });
 }
 
-/** @type {(backend: Backend, model: string, data: unknown, output: string, random: Choices) => Promise<void>} */
-async function quantizeCase(backend, model, data, output, random) {
-  await quantize(model, {
-    data,
-    output,
-    backend,
-    limits: random.pick([{ keep: 0.5 }, { keep: 1 }, { maxKl: 0.1 }]),
-    method: random.pick(Object.keys(methods)),
-    search: random.pick(Object.keys(searches)),
+/** @type {(random: Choices) => import("../../dist/index.js").RunOptions} */
+function anyOptions(random) {
+  return {
     calibration: random.pick(["minmax", "minmax", "percentile", "mse"]),
     formats: random.pick([["int8", "int4"], ["int8"], ["int4"]]),
     samples: 2,
     probes: 1,
     batchSize: 2,
     threads: 1,
+  };
+}
+
+/** @type {(backend: Backend, model: string, options: object, random: Choices) => Promise<void>} */
+async function quantizeCase(backend, model, options, random) {
+  const { output } = options;
+  await quantize(model, {
+    ...options,
+    backend,
+    limits: random.pick([{ keep: 0.5 }, { keep: 1 }, { maxKl: 0.1 }]),
+    method: random.pick(Object.keys(methods)),
+    search: random.pick(Object.keys(searches)),
   });
   if (!existsSync(output)) throw new Error("quantize returned without having written the model");
   await readModelFile(output);

@@ -22,7 +22,7 @@ const mostBytes = 3e9;
 
 const { backend: backendName, models } = JSON.parse(process.argv[2]);
 const backend = await loadBackend(backendName);
-const cases = new Cases(backend, models);
+const cases = await Cases.create(backend, models);
 const unhandled = [];
 process.on("unhandledRejection", (reason) => unhandled.push(reason));
 
