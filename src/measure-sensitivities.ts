@@ -1,4 +1,5 @@
-import type { Analysis, Unfinished } from "./analysis.js";
+import type { Analysis } from "./analysis.js";
+import { AnalysisInProgress } from "./analysis-in-progress.js";
 import { type CriterionName, criteria } from "./sensitivity/index.js";
 import { sources } from "./sensitivity/interactions/index.js";
 import type { SourceContext } from "./sensitivity/interactions/source.js";
@@ -11,70 +12,70 @@ export interface SensitivityOptions {
   readonly onPart?: ((analysis: Analysis) => Promise<void> | void) | undefined;
 }
 
-/** Computes what an analysis lacks of the interactions and criteria asked for, and hands the analysis on whenever it has grown. */
+/** Interactions with the time that they took. */
+interface Timed {
+  readonly interactions: Interactions;
+  readonly seconds: number;
+}
+
+/**
+ * Computes what an analysis lacks of the interactions and criteria asked for, and hands the analysis on whenever it has grown. Criteria that are made of
+ * interactions share them, whether they are saved or not.
+ */
 export async function measureSensitivities(
   { simulator }: Pick<Workspace, "simulator">,
   context: SourceContext,
   known: Analysis,
   { criteria: names, interactions: source = "none", onPart }: SensitivityOptions,
 ): Promise<Analysis> {
-  let analysis = known;
-  const save = async (part: Partial<Analysis>) => {
-    analysis = { ...analysis, ...part };
-    await onPart?.(analysis);
-  };
-  const keep = (part: Unfinished) => save({ unfinished: { ...analysis.unfinished, ...part } });
+  const progress = new AnalysisInProgress(known, onPart);
   /** What ran before may have left quantizers behind. */
   const restoreFloat = () => simulator.apply({ weights: [], biases: [], edges: [] });
-
-  const found = new Map<InteractionSource, Interactions>([[known.interactions.source, known.interactions]]);
-  const interactions = async (of: InteractionSource): Promise<Interactions> => {
-    if (of === "none") return noInteractions;
+  const { interactions: saved } = known;
+  const found = new Map<InteractionSource, Timed>([
+    ["none", { interactions: noInteractions, seconds: 0 }],
+    [saved.source, { interactions: saved, seconds: known.seconds[saved.source] ?? 0 }],
+  ]);
+  const compute = async (of: InteractionSource): Promise<Timed> => {
     const shared = found.get(of);
-    if (shared !== undefined) return shared;
+    if (shared !== undefined || of === "none") return shared!;
     await restoreFloat();
     const start = performance.now();
-    const fresh = await sources[of](context, {
-      known: analysis.unfinished?.measured ?? [],
-      onRows: (measured) => keep({ measured }),
+    const interactions = await sources[of](context, {
+      known: progress.analysis.unfinished?.measured ?? [],
+      onRows: (rows) => progress.keepRows(rows),
     });
-    found.set(of, fresh);
-    analysis = { ...analysis, seconds: { ...analysis.seconds, [of]: secondsSince(start) } };
-    return fresh;
+    const timed = { interactions, seconds: secondsSince(start) };
+    found.set(of, timed);
+    return timed;
   };
 
-  if (source !== "none" && analysis.interactions.source !== source) {
-    const { measured: _, ...unfinished } = analysis.unfinished ?? {};
-    await save({ interactions: await interactions(source), unfinished });
+  if (source !== "none" && saved.source !== source) {
+    const { interactions, seconds } = await compute(source);
+    await progress.finishInteractions(interactions, seconds);
   }
   for (const name of names) {
-    if (analysis.criteria[name] !== undefined) continue;
+    if (progress.analysis.criteria[name] !== undefined) continue;
     await restoreFloat();
     const start = performance.now();
-    /** Time that was spent earlier on what this criterion is made of. */
-    let earlier = 0;
-    let meanSquaredLoss = analysis.meanSquaredLoss;
+    /** What this criterion is made of and was there before. */
+    let shared = 0;
+    const more: { meanSquaredLoss?: number } = {};
     const scores = await criteria[name].score({
       ...context,
-      onMeanSquaredLoss: (value) => {
-        meanSquaredLoss = value;
-      },
       interactions: async (of) => {
-        if (found.has(of)) earlier += analysis.seconds[of] ?? 0;
-        return interactions(of);
+        shared += found.get(of)?.seconds ?? 0;
+        return (await compute(of)).interactions;
       },
-      known: analysis.unfinished?.criteria?.[name] ?? {},
-      onScores: (partial) => keep({ criteria: { ...analysis.unfinished?.criteria, [name]: partial } }),
+      known: progress.analysis.unfinished?.criteria?.[name] ?? {},
+      onScores: (scores) => progress.keepScores(name, scores),
+      onMeanSquaredLoss: (value) => {
+        more.meanSquaredLoss = value;
+      },
     });
-    const { [name]: _, ...unfinished } = analysis.unfinished?.criteria ?? {};
-    await save({
-      criteria: { ...analysis.criteria, [name]: scores },
-      ...(meanSquaredLoss !== undefined && { meanSquaredLoss }),
-      seconds: { ...analysis.seconds, [name]: earlier + secondsSince(start) },
-      unfinished: { ...analysis.unfinished, criteria: unfinished },
-    });
+    await progress.finishCriterion(name, scores, shared + secondsSince(start), more);
   }
-  return analysis;
+  return progress.analysis;
 }
 
 function secondsSince(start: number): number {
