@@ -13,20 +13,31 @@ export type NarrowBits = Uint16Array | Uint8Array;
  */
 export function narrowFloats(values: Float32Array, format: FloatingFormat): NarrowBits {
   const { bits, exponentBits, mantissaBits } = formats[format];
+  const { steps, codes } = binades(exponentBits, mantissaBits);
   const narrow = bits === 16 ? new Uint16Array(values.length) : new Uint8Array(values.length);
   const wide = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const smallest = smallestExponent(exponentBits);
   const largest = largestBits(format);
   for (let i = 0; i < values.length; i++) {
-    const exponent = ((wide[i]! >>> 23) & 0xff) - 127;
-    if (exponent === 128) throw notFinite(format, i, values[i]!);
-    // Subnormals have the steps of the smallest exponent. A mantissa that rounds up to the next power carries into the exponent.
-    const binade = Math.max(exponent, smallest);
-    const steps = roundHalfEven(Math.abs(values[i]!) * 2 ** (mantissaBits - binade));
-    const magnitude = Math.min(steps + ((binade - smallest) << mantissaBits), largest);
-    narrow[i] = ((wide[i]! >>> 31) << (bits - 1)) | magnitude;
+    const exponent = (wide[i]! >>> 23) & 0xff;
+    if (exponent === 0xff) throw notFinite(format, i, values[i]!);
+    // A mantissa that rounds up to the next power of two carries into the exponent.
+    const magnitude = roundHalfEven(Math.abs(values[i]!) * steps[exponent]!) + codes[exponent]!;
+    narrow[i] = ((wide[i]! >>> 31) << (bits - 1)) | Math.min(magnitude, largest);
   }
   return narrow;
+}
+
+/**
+ * For each exponent of a float32, as its bits hold it: how many steps of the narrow format make 1, and the code that counting them starts from.
+ * Below the smallest exponent of the narrow format steps stay the same: its subnormals.
+ */
+function binades(exponentBits: number, mantissaBits: number): { steps: Float64Array; codes: Int32Array } {
+  const smallest = 2 - 2 ** (exponentBits - 1);
+  const exponents = Float64Array.from({ length: 256 }, (_, bits) => Math.max(bits - 127, smallest));
+  return {
+    steps: exponents.map((exponent) => 2 ** (mantissaBits - exponent)),
+    codes: Int32Array.from(exponents, (exponent) => (exponent - smallest) << mantissaBits),
+  };
 }
 
 /** The float32 values of finite narrow floats; exact. */
@@ -36,30 +47,37 @@ export function widenFloats(narrow: NarrowBits, format: FloatingFormat): Float32
       return widenFloat16(narrow as Uint16Array);
     case "bf16":
       return widenBfloat16(narrow as Uint16Array);
-    case "fp8e5m2":
-      return widenFloat16(Uint16Array.from(narrow, (bits) => bits << 8));
-    case "fp8e4m3":
-      // In a binary16 its exponent, biased by 7, counts from 15.
-      return widenFloat16(Uint16Array.from(narrow, (bits) => ((bits & 0x80) << 8) | ((bits & 0x7f) << 7))).map(
-        (value) => value * 2 ** 8,
-      );
+    default:
+      return widenBytes(narrow as Uint8Array, format);
   }
+}
+
+function widenBytes(bytes: Uint8Array, format: "fp8e4m3" | "fp8e5m2"): Float32Array {
+  const known = bytesAsFloats(format);
+  const values = new Float32Array(bytes.length);
+  for (let i = 0; i < bytes.length; i++) values[i] = known[bytes[i]!]!;
+  return values;
+}
+
+/** The values of all bytes, by way of binary16, which has the exponent of e5m2 and one more bit than that of e4m3, biased by 8 more. */
+function bytesAsFloats(format: "fp8e4m3" | "fp8e5m2"): Float32Array {
+  const halves = Uint16Array.from({ length: 256 }, (_, bits) =>
+    format === "fp8e5m2" ? bits << 8 : ((bits & 0x80) << 8) | ((bits & 0x7f) << 7),
+  );
+  const values = widenFloat16(halves);
+  return format === "fp8e5m2" ? values : values.map((value) => value * 2 ** 8);
 }
 
 /** The largest finite value of a format. */
 export function largestFloat(format: FloatingFormat): number {
-  return widenFloats(Uint16Array.of(largestBits(format)), format)[0]!;
+  const bits = [largestBits(format)];
+  return widenFloats(formats[format].bits === 16 ? Uint16Array.from(bits) : Uint8Array.from(bits), format)[0]!;
 }
 
 /** Below the infinities; e4m3 has none and keeps only its last code for NaN. */
 function largestBits(format: FloatingFormat): number {
   const { exponentBits, mantissaBits } = formats[format];
   return format === "fp8e4m3" ? 0x7e : ((2 ** exponentBits - 1) << mantissaBits) - 1;
-}
-
-/** Exponent of the smallest normal value. */
-function smallestExponent(exponentBits: number): number {
-  return 2 - 2 ** (exponentBits - 1);
 }
 
 function notFinite(format: FloatingFormat, element: number, value: number): BitwrightError {
