@@ -116,7 +116,7 @@ void Graph::set_input(int value, bw_dtype dtype, Shape shape, const uint8_t* dat
   }
   if (is_float(dtype) && dtype != real_) invalid_argument("this graph computes in float32; input '" + target.name + "' is float64");
   Tensor tensor(buffers_, dtype, std::move(shape));
-  std::memcpy(tensor.raw(), data, bytes);
+  if (bytes > 0) std::memcpy(tensor.raw(), data, bytes);
   feeds_[value] = tensor;
 }
 

@@ -249,6 +249,7 @@ void Graph::add_aimed_weights(Context& context, int index) {
     along.in_tangent[port] = set->stack(buffers_, positions);
     along.out_tangent.resize(along.out.size());
     nodes_[index].op->tangent(along);
+    along.check_tangents_asked();
     for (size_t o = 0; o < along.out.size(); ++o) {
       const Tensor part = along.out_tangent[o];
       if (!part) continue;
@@ -323,6 +324,7 @@ void Graph::contract_weight(Context& context, const Sweep& sweep, int index, int
   along.out_tangent.resize(along.out.size());
   Op& op = *nodes_[index].op;
   op.tangent(along);
+  along.check_tangents_asked();
   for (size_t o = 0; o < along.out.size(); ++o)
     if (along.out_tangent[o] && context.out_adjoint[o])
       add_all(along.out_tangent[o], context.out_adjoint[o].data<T>() + context.first * along.out[o].count(), along.out[o]);
@@ -416,6 +418,7 @@ void Graph::square_weight(const Context& context, const Sweep& sweep, int index,
     one.parameters.resize(one.in.size());
     one.parameters[port] = {gradient, 0, 1};
     nodes_[index].op->adjoint(one);
+    one.check_adjoints_asked();
     if (one.adjoints[port].started) {
       const T* part = static_cast<const Tensor&>(one.adjoints[port].tensor).data<T>();
       for (int64_t j = 0; j < count; ++j) gradient[j] += part[j];

@@ -1,4 +1,4 @@
-// Cast between element types. Every float type is the graph's own here, so that only casts between floats have a derivative.
+// Cast between element types. Every float type is the graph's own here, so that casts between floats are the identity; others carry no derivative.
 #include <cmath>
 #include <limits>
 

@@ -26,6 +26,35 @@ Tensor& Context::make_tangent(int o) {
   return out_tangent[o] = Tensor(pool, out[o].dtype(), std::move(shape));
 }
 
+const Tensor* Context::tangent(int i) const {
+  if (i >= static_cast<int>(in_tangent.size())) return nullptr;
+  tangent_asked.resize(in_tangent.size());
+  tangent_asked[i] = true;
+  return in_tangent[i] ? &in_tangent[i] : nullptr;
+}
+
+bool Context::adjoint_wanted(int i) const {
+  if (i >= static_cast<int>(adjoints.size())) return false;
+  adjoints[i].asked = true;
+  return adjoints[i].wanted;
+}
+
+ParameterSum Context::parameter(int i) const {
+  if (i >= static_cast<int>(parameters.size())) return {};
+  adjoints[i].asked = true;
+  return parameters[i];
+}
+
+void Context::check_tangents_asked() const {
+  for (size_t i = 0; i < in_tangent.size(); ++i)
+    if (in_tangent[i] && !(i < tangent_asked.size() && tangent_asked[i])) unsupported("has no derivative in its input " + std::to_string(i));
+}
+
+void Context::check_adjoints_asked() const {
+  for (size_t i = 0; i < adjoints.size(); ++i)
+    if (adjoints[i].wanted && !adjoints[i].asked) unsupported("has no derivative in its input " + std::to_string(i));
+}
+
 void Context::add_adjoint(int i, const Tensor& tensor) {
   if (!adjoint_wanted(i)) return;
   AdjointSlot& slot = adjoints[i];

@@ -7,6 +7,7 @@
 //   curvature  g_i[first + p] += d/dt (df_o/dx_i)^T g_o[0]       along probe p's tangents of the inputs
 // The reverse sweep of a Hessian pass carries the cotangent and its `probes` tangents as one batch (first = 1), so the adjoint serves both and
 // curvature adds the rest. An op that is linear, or linear almost everywhere, has none. ops/kinds.h derives the rules from an op's kind.
+// Integers carry no derivatives: what passes through one (a cast, a comparison, an index) is piecewise constant, and its derivative is zero.
 #pragma once
 
 #include <functional>
@@ -74,17 +75,17 @@ class Context {
 
   // ---- derivatives ----
   // The tangent of an input, [probes, shape]; nullptr when it is zero.
-  const Tensor* tangent(int i) const { return i < static_cast<int>(in_tangent.size()) && in_tangent[i] ? &in_tangent[i] : nullptr; }
+  const Tensor* tangent(int i) const;
   Tensor& make_tangent(int o);
   // The cotangents of an output, [batch, shape]; nullptr when zero.
   const Tensor* cotangent(int o) const { return out_adjoint[o] ? &out_adjoint[o] : nullptr; }
-  bool adjoint_wanted(int i) const { return i < static_cast<int>(adjoints.size()) && adjoints[i].wanted; }
+  bool adjoint_wanted(int i) const;
   // The sum that is the cotangent of input i, [batch, shape]; empty when nobody needs it.
   template <class T>
   Sum<T> adjoint(int i);
   // As adjoint, when the contribution equals `tensor` [batch, ...]: shares it where possible.
   void add_adjoint(int i, const Tensor& tensor);
-  ParameterSum parameter(int i) const { return i < static_cast<int>(parameters.size()) ? parameters[i] : ParameterSum{}; }
+  ParameterSum parameter(int i) const;
   WeightProbe weight_probe(int i) const { return weight_probe_of ? weight_probe_of(i) : WeightProbe{}; }
 
   template <class T>
@@ -93,12 +94,19 @@ class Context {
   struct AdjointSlot {
     bool wanted = false;
     bool started = false;
+    mutable bool asked = false;
     Tensor tensor;
   };
+
+  // An op that did not ask for the tangent of an input, or for where its cotangent goes, does not have that derivative. These refuse it where it is not
+  // zero, after the tangent and the adjoint phase.
+  void check_tangents_asked() const;
+  void check_adjoints_asked() const;
 
   // Filled in and collected by the executor.
   std::vector<Tensor> in, out, in_tangent, out_tangent, out_adjoint;
   std::vector<bool> in_reusable, out_wanted;
+  mutable std::vector<bool> tangent_asked;
   std::vector<AdjointSlot> adjoints;
   std::vector<ParameterSum> parameters;
   std::function<WeightProbe(int)> weight_probe_of;

@@ -201,7 +201,7 @@ export class Graph {
 
   /**
    * Declares the errors of {@link project}, {@link projectSquares}, {@link aim} and {@link interactions} in place of the former ones. Initializers must be
-   * the weights of products, or read by linear operators.
+   * weights or biases of products, or read by linear operators.
    */
   setErrors(errors: readonly TensorError[]): Promise<void> {
     return this.#handle.inTurn(async () => {

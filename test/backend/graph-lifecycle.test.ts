@@ -206,3 +206,39 @@ test("an abort stops a run that is under way, on WebAssembly the one after", asy
   if (backend.name === "native") expect(first).toMatchObject({ status: "rejected", reason: { code: "aborted" } });
   await graph.dispose();
 });
+
+test("an abort reaches a run that waits for a thread, and that run alone", async () => {
+  if (backend.name === "wasm") return;
+  const { program, tensors } = encodeProgram(
+    buildModel(17).input("x", ["N"]).node("Relu", ["x"], ["y"]).output("y").build(),
+  );
+  const graph = await Graph.create(backend, program);
+  const feeds = new Map([[tensors.indexOf("x"), float32([1], [1])]]);
+  // Node's pool runs this many calls at once, unless told otherwise.
+  const threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4);
+  const x = new Float32Array(1 << 23);
+  const [none, scales, zeroPoints] = [new Float32Array(0), Float32Array.of(1), Int32Array.of(0)];
+  const busy = Array.from({ length: threads }, () => {
+    const rest = [scales, zeroPoints, 1, 1, -8, 7, new Float64Array(1)] as const;
+    return backend.callAsync("bw_quantization_error", x, none, 0, 1, 1, x.length, 0, 1, ...rest);
+  });
+  const abort = new AbortController();
+  const run = graph.run(feeds, { signal: abort.signal });
+  await Promise.resolve();
+  await Promise.resolve();
+  abort.abort();
+  await expect(run).rejects.toMatchObject({ code: "aborted" });
+  await Promise.all(busy);
+  await graph.run(feeds);
+  await graph.dispose();
+});
+
+test("an empty input is taken", async () => {
+  const { program, tensors } = encodeProgram(
+    buildModel(17).input("x", ["N", 2]).node("Relu", ["x"], ["y"]).output("y").build(),
+  );
+  const graph = await Graph.create(backend, program);
+  await graph.run(new Map([[tensors.indexOf("x"), float32([0, 2], [])]]));
+  expect((await graph.read(tensors.indexOf("y"))).dims).toEqual([0, 2]);
+  await graph.dispose();
+});
