@@ -51,7 +51,8 @@ export interface ModelEvaluation {
 export async function evaluate(path: string, options: EvaluateOptions): Promise<ModelEvaluation> {
   const { reference, split = "verify", batchSize = defaults.batchSize, engine } = options;
   const data = typeof options.data === "string" ? await openDataset(options.data) : options.data;
-  const dataset = fitDataset(data, await readModelFile(path));
+  const model = await readModelFile(path);
+  const dataset = fitDataset(data, model);
   const { metric } = dataset;
   if (metric.needs === "reference" && reference === undefined) {
     throw new BitwrightError("invalid-option", `the metric ${metric.name} compares with a reference model`, {
@@ -64,7 +65,7 @@ export async function evaluate(path: string, options: EvaluateOptions): Promise<
   const open = engine === undefined ? openSession : (model: string) => openInEngine(model, engine);
   const own = createScorer(metric);
   const other = createScorer(metric);
-  const distance = createScorer(divergenceMetric(divergenceFor(metric), metric.output));
+  const distance = createScorer(divergenceMetric(divergenceFor(metric, model), metric.output));
   const stage = new Stage(options, "evaluate", samples);
   const runners: Runner[] = [];
   try {

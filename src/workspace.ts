@@ -75,7 +75,7 @@ export async function openWorkspace(
     threads: options.threads,
     target: `/${options.arithmetic}`,
   });
-  const divergence = divergenceFor(dataset.metric);
+  const divergence = divergenceFor(dataset.metric, original);
   return {
     backend,
     options,

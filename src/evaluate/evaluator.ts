@@ -3,6 +3,8 @@ import { kl } from "../data/metrics/kl.js";
 import type { Metric, Scores } from "../data/metrics/metric.js";
 import { createScorer, type Outputs } from "../data/metrics/scorer.js";
 import { BitwrightError } from "../errors.js";
+import type { OnnxModel } from "../onnx/model.js";
+import { declaredTypes } from "../onnx/value-types.js";
 import type { Control } from "../progress.js";
 import type { EngineModel } from "./engine-model.js";
 import type { LayoutParts, Simulator } from "./simulator.js";
@@ -21,9 +23,12 @@ export interface Evaluation {
 /** How far outputs are from the float model's. */
 export type Divergence = "kl" | "squared-error";
 
-/** The divergence that suits a metric: KL where the model's outputs are scores of classes. */
-export function divergenceFor(metric: Metric): Divergence {
-  return ["psnr", "spearman"].includes(metric.name) ? "squared-error" : "kl";
+/** The divergence that suits a metric: KL where the output that it judges holds scores of several classes. */
+export function divergenceFor(metric: Metric, { graph }: OnnxModel): Divergence {
+  const output = metric.output ?? graph.output[0]?.name ?? "";
+  const dims = declaredTypes(graph).get(output)?.dims;
+  const single = dims?.slice(1).every((dim) => dim === 1) ?? false;
+  return single || ["psnr", "spearman"].includes(metric.name) ? "squared-error" : "kl";
 }
 
 /** The divergence as a metric of the output that is judged. */
@@ -80,8 +85,7 @@ export class Evaluator {
       batches.push(batch);
       references.push(await engine.readOutputs());
     }
-    const kind = options.divergence ?? divergenceFor(dataset.metric);
-    const divergence = divergenceMetric(kind, dataset.metric.output);
+    const divergence = divergenceMetric(options.divergence ?? "kl", dataset.metric.output);
     const evaluator = new Evaluator(engine, simulator, dataset.metric, divergence, batches, references, options);
     checkFloat(evaluator.float, batches);
     return evaluator;

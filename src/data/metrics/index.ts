@@ -8,6 +8,7 @@ import { parseKl } from "./kl.js";
 import type { Metric } from "./metric.js";
 import { perplexity } from "./perplexity.js";
 import { parsePsnr } from "./psnr.js";
+import { rocAuc } from "./roc-auc.js";
 import { spearman } from "./spearman.js";
 import { top1 } from "./top1.js";
 import { parseTopk, topk } from "./topk.js";
@@ -23,6 +24,7 @@ export const metrics = {
   kl: parseKl,
   "cross-entropy": withoutOptions(crossEntropy),
   perplexity: withoutOptions(perplexity),
+  "roc-auc": withoutOptions(rocAuc),
   spearman: withoutOptions(spearman),
   psnr: parsePsnr,
 } as const satisfies Record<string, (choice: Field) => Metric>;

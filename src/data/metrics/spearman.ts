@@ -1,5 +1,6 @@
 import { BitwrightError } from "../../errors.js";
 import type { Metric } from "./metric.js";
+import { ranks } from "./ranks.js";
 
 /** Spearman's rank correlation of one predicted number a sample with its target; equal numbers share their mean rank. */
 export const spearman: Metric = {
@@ -31,16 +32,4 @@ export function spearmanCorrelation(a: ArrayLike<number>, b: ArrayLike<number>):
     yy += dy * dy;
   }
   return xy / Math.sqrt(xx * yy);
-}
-
-function ranks(values: ArrayLike<number>): Float64Array {
-  const order = Array.from({ length: values.length }, (_, i) => i).sort((i, j) => values[i]! - values[j]!);
-  const result = new Float64Array(values.length);
-  for (let first = 0; first < order.length; ) {
-    let end = first + 1;
-    while (end < order.length && values[order[end]!] === values[order[first]!]) end++;
-    for (let i = first; i < end; i++) result[order[i]!] = (first + 1 + end) / 2;
-    first = end;
-  }
-  return result;
 }

@@ -166,6 +166,23 @@ describe("accuracy and f1", () => {
   });
 });
 
+describe("roc-auc", () => {
+  const judged = (classes: number, scores: number[], labels: number[]) =>
+    judge("roc-auc", { output: f32([labels.length, classes], ...scores), labels }).value;
+
+  it("is the share of pairs in the right order, equal ones counted half", () => {
+    expect(judged(1, [0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])).toBe(3 / 4);
+    expect(judged(1, [0.2, 0.2, 0.2], [0, 1, 0])).toBe(1 / 2);
+    expect(judged(1, [0.9, 0.1], [1, 1])).toBeNaN();
+  });
+
+  it("takes the difference of two scores, and what is not a number for wrong", () => {
+    expect(judged(2, [3, 1, 0, 1, 5, 4], [0, 1, 0])).toBe(1);
+    expect(judged(1, [Number.NaN, 0, Number.NaN, 1], [1, 0, 0, 1])).toBe(1 / 4);
+    expect(() => judged(3, [1, 2, 3], [0])).toThrow(/one score or two; received 3 scores/);
+  });
+});
+
 describe("spearman", () => {
   it("is Pearson's correlation of mean ranks", () => {
     const judged = (output: number[], targets: number[]) =>
