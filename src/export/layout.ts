@@ -9,8 +9,8 @@ export interface Range {
 
 /**
  * What every node of a quantized model reads: the single truth that the exporter writes and the engine simulates. Replacing each
- * listed weight and bias by its fake-quantized values, and fake-quantizing what each listed edge reads, gives the exported
- * model's function up to rounding; everything that is not listed is the float model's own.
+ * listed weight and bias by its fake-quantized values, for all its readers, and fake-quantizing what each listed edge reads, gives the
+ * exported model's function up to rounding; everything that is not listed is the float model's own.
  */
 export interface Layout {
   readonly target: string;

@@ -26,7 +26,11 @@ export function exportModel(model: OnnxModel, layout: Layout): OnnxModel {
   const constants = new StoredConstants(graph);
   const stored = new StoredWeights(graph, constants);
   for (const weight of layout.weights) {
-    if (weight.kernel !== "blockwise") graph.setInput(nodeOf(weight.node), weight.port, stored.weight(weight));
+    if (weight.kernel === "blockwise") continue;
+    const name = stored.weight(weight);
+    graph.setInput(nodeOf(weight.node), weight.port, name);
+    // Embeddings, for one, may read the weight of a layer too.
+    if (weight.kernel === "float") graph.redirect(weight.initializer, name);
   }
   for (const bias of layout.biases) graph.setInput(nodeOf(bias.node), bias.port, stored.bias(bias));
   for (const [tensor, edges] of byTensor(layout.edges)) quantizeActivation(graph, constants, nodeOf, tensor, edges);

@@ -1,8 +1,9 @@
 import { BitwrightError } from "../../errors.js";
-import { choiceKey, formats, type LayerChoice, type WeightFormat } from "../../formats.js";
-import { capturedPort, Graph } from "../../onnx/graph.js";
-import { findLayers, type Layer } from "../layers.js";
+import { choiceKey, type LayerChoice } from "../../formats.js";
+import { Graph } from "../../onnx/graph.js";
+import { findLayers } from "../layers.js";
 import { clampBehind } from "./ort-cpu/activation-function.js";
+import { choicesOf } from "./ort-cpu/choices.js";
 import { flowNode } from "./ort-cpu/flow-operators.js";
 import { layoutOf } from "./ort-cpu/layout-of.js";
 import type { PlannedLayer, Target } from "./target.js";
@@ -12,8 +13,7 @@ export const ortCpu: Target = {
   name: "ort-cpu",
 
   layers(model) {
-    const graph = new Graph(model);
-    return findLayers(graph).map((layer) => plannedLayer(graph, layer));
+    return plannedLayers(new Graph(model));
   },
 
   observedTensors(model) {
@@ -34,47 +34,20 @@ export const ortCpu: Target = {
 
   layout(model, choices, ranges, options = {}) {
     const graph = new Graph(model);
-    const layers = findLayers(graph).map((layer) => plannedLayer(graph, layer));
+    const layers = plannedLayers(graph);
     checkChoices(layers, choices);
     return layoutOf(graph, layers, choices, ranges, options);
   },
 };
 
-const float: LayerChoice = { weight: "float", activation: "float" };
-const integer8: LayerChoice = { weight: "int8", activation: "int8" };
-const integer4: LayerChoice = { weight: "int4", activation: "int8" };
-
-/** Stored narrow, computed in float. */
-const weightOnly = (weight: WeightFormat): LayerChoice => ({ weight, activation: "float" });
-
-const wide = [float, ...(["fp16", "bf16", "int16", "fp8e4m3", "fp8e5m2"] as const).map(weightOnly)];
-
-/** Operators that have an integer kernel. */
-const integerOperators: ReadonlySet<string> = new Set(["Conv", "Gemm", "MatMul"]);
-
-/** Operators that a product with blocks of codes can replace. */
-const blockwiseOperators: ReadonlySet<string> = new Set(["Gemm", "MatMul"]);
-
-/** The blocks that a layer fills. With a smaller sum it has as many scales as with int4. */
-function blockwise({ op, plain, input }: Layer): LayerChoice[] {
-  if (!blockwiseOperators.has(op) || !plain) return [];
-  return (["int4b32", "int4b128"] as const).filter((format) => input.channels >= formats[format].block).map(weightOnly);
-}
-
-function plannedLayer(graph: Graph, layer: Layer): PlannedLayer {
-  const output = clampBehind(graph, layer.output)?.output ?? layer.output;
-  const captured = graph.uses(output).some(({ port }) => port === capturedPort);
-  const integer = integerOperators.has(layer.op) && layer.plain && !captured;
-  const choices = [
-    ...wide,
-    weightOnly("int8"),
-    ...(integer ? [integer8] : []),
-    ...blockwise(layer),
-    weightOnly("int4"),
-    ...(integer ? [integer4] : []),
-  ];
+function plannedLayers(graph: Graph): PlannedLayer[] {
+  const layers = findLayers(graph);
   // A weight that several layers read is stored once, so they must agree on its format.
-  return { ...layer, choices, group: layer.weight.initializer };
+  return layers.map((layer) => ({
+    ...layer,
+    choices: choicesOf(graph, layer, layers),
+    group: layer.weight.initializer,
+  }));
 }
 
 function checkChoices(layers: readonly PlannedLayer[], choices: ReadonlyMap<string, LayerChoice>): void {

@@ -55,12 +55,12 @@ function singleNode(model: OnnxModel, node: NodeProto, inputs: readonly (readonl
 /** The float model with the layout's fake quantization at every place it lists: the definition of what a layout means. */
 export async function simulate(model: OnnxModel, layout: Layout, feeds: Feeds): Promise<Map<string, Tensor>> {
   const quantizers = new Map<string, WeightQuantizer>();
-  for (const { node, port, quantizer } of [...layout.weights, ...layout.biases])
-    quantizers.set(`${node} ${port}`, quantizer);
+  const stored = new Map(layout.weights.map(({ initializer, quantizer }) => [initializer, quantizer]));
+  for (const { node, port, quantizer } of layout.biases) quantizers.set(`${node} ${port}`, quantizer);
   for (const { node, port, quantizer } of layout.edges)
     if (node !== undefined) quantizers.set(`${node} ${port}`, quantizer);
-  const values = await runNodes(model, feeds, (value, _name, node, port) => {
-    const quantizer = quantizers.get(`${node} ${port}`);
+  const values = await runNodes(model, feeds, (value, name, node, port) => {
+    const quantizer = stored.get(name) ?? quantizers.get(`${node} ${port}`);
     return quantizer === undefined ? value : fakeQuantize(value, quantizer);
   });
   for (const { node, tensor, quantizer } of layout.edges) {
