@@ -84,13 +84,17 @@ export async function sensitivityContext(
     };
   });
   const batchSize = 2;
+  const divergence = options.divergence ?? "kl";
   return {
     backend,
     engine,
     dataset,
     samples,
     batchSize,
-    evaluator: await Evaluator.create(engine, new Simulator(engine, model), dataset, samples, { batchSize }),
+    evaluator: await Evaluator.create(engine, new Simulator(engine, model), dataset, samples, {
+      batchSize,
+      divergence,
+    }),
     sites,
     weight: (site) => weight(site.tensor),
     constant: weight,
@@ -98,7 +102,7 @@ export async function sensitivityContext(
     known: {},
     onScores: async () => {},
     loss: "cross-entropy",
-    divergence: "kl",
+    divergence,
     probes: 16,
     seed: 0,
     ...overrides,
