@@ -17,8 +17,8 @@ function storedBytes({ weight: { dims, channels } }: Layer, format: WeightFormat
   const { bits, scaled } = formats[format];
   const elements = elementCount(dims);
   if (!isBlocked(format)) return Math.ceil((elements * bits) / 8) + (scaled ? 4 * channels : 0);
-  // Every channel ends with a whole block.
+  // Every channel ends with a whole block; each block has a scale and a zero point, which is packed like the elements.
   const { block } = formats[format];
-  const blocks = channels * Math.ceil(elements / channels / block);
-  return blocks * ((block * bits) / 8 + 4);
+  const blocks = Math.ceil(elements / channels / block);
+  return channels * (blocks * ((block * bits) / 8 + 4) + Math.ceil((blocks * bits) / 8));
 }

@@ -34,7 +34,7 @@ export interface ChainPart {
   readonly nodes: readonly NodeProto[];
   readonly layers: readonly string[];
   readonly units: readonly Unit[];
-  readonly cut: string | undefined;
+  readonly cuts: readonly string[];
 }
 
 /** A model as a chain of parts that can be exported alone or with their neighbours. */
@@ -46,7 +46,8 @@ export class Chain {
   readonly #graph: Graph;
   readonly #roles: ReadonlyMap<string, TensorRole>;
 
-  constructor(subject: LatencySubject) {
+  /** @param mostConfigurations - Parts are split as long as they have more. */
+  constructor(subject: LatencySubject, mostConfigurations = 64) {
     const names = new Set(subject.layers.map(({ node }) => node));
     this.subject = subject;
     this.#graph = new Graph(subject.model);
@@ -62,15 +63,14 @@ export class Chain {
         }),
       };
     });
-    this.parts = partition(this.#graph, names).map(({ nodes, layers, cut }) => ({
-      nodes,
-      layers,
-      cut,
-      units: units.flatMap(({ layers: members, options }) => {
-        const inside = members.filter((layer) => layers.includes(layer));
-        return inside.length === 0 ? [] : [{ layers: inside, options }];
-      }),
-    }));
+    const unitsIn = (members: readonly string[]) =>
+      units.flatMap((unit): Unit[] => {
+        const layers = unit.layers.filter((layer) => members.includes(layer));
+        return layers.length === 0 ? [] : [{ layers, options: unit.options }];
+      });
+    const isSmall = (members: readonly string[]) =>
+      unitsIn(members).reduce((product, { options }) => product * options.length, 1) <= mostConfigurations;
+    this.parts = partition(this.#graph, names, isSmall).map((part) => ({ ...part, units: unitsIn(part.layers) }));
   }
 
   kernel(layer: string, choice: LayerChoice): string {
@@ -95,9 +95,9 @@ export class Chain {
     };
   }
 
-  /** Layers of a part whose results reach its cut without passing another layer. */
-  layersBefore({ nodes, layers, cut }: ChainPart): readonly string[] {
-    const wanted = new Set([cut]);
+  /** Layers of a part whose results reach its cuts without passing another layer. */
+  layersBefore({ nodes, layers, cuts }: ChainPart): readonly string[] {
+    const wanted = new Set(cuts);
     const found = new Set<string>();
     for (const node of nodes.toReversed()) {
       if (!node.output.some((name) => wanted.has(name))) continue;
@@ -107,9 +107,9 @@ export class Chain {
     return layers.filter((layer) => found.has(layer));
   }
 
-  /** Layers of a part that a tensor reaches without passing another layer, and those whose results it meets on the way. */
-  layersAfter({ nodes, layers }: ChainPart, tensor: string): readonly string[] {
-    const carried = new Set([tensor]);
+  /** Layers of a part that tensors reach without passing another layer, and those whose results they meet on the way. */
+  layersAfter({ nodes, layers }: ChainPart, tensors: readonly string[]): readonly string[] {
+    const carried = new Set(tensors);
     const sources = new Map<string, readonly string[]>();
     const found = new Set<string>();
     for (const node of nodes) {

@@ -11,20 +11,20 @@ import {
   type LatencyBorder,
   type LatencyModel,
   type LatencyPart,
-  type LatencyTable,
+  partMs,
 } from "./latency-model.js";
 import { type SteadyTime, steadyTimes } from "./steady-times-node.js";
 
 export interface LatencyModelOptions extends SessionOptions, Control {
-  /** A part with more combinations of kernels than this is timed layer by layer; 64 by default. */
-  readonly mostCombinations?: number;
+  /** Parts with more combinations of kernels than this are split where several tensors are open; 64 by default. */
+  readonly mostConfigurations?: number;
 }
 
 /** Relative to the float model's time: errors of single terms add up as squares over some fifty of them. */
 const precision = { ofWhole: 0.001, ofPart: 0.01 };
 
 /**
- * Measures how the latency of a model depends on the choices of its layers. The graph is cut into parts that meet in one tensor; each is exported in
+ * Measures how the latency of a model depends on the choices of its layers. The graph is cut into parts that meet in one tensor, wherever there is one; each is exported in
  * its configurations and timed in onnxruntime on the tensors of a real run, against its float version. Neighbours are timed together on float and
  * on other kernels, which gives what conversions between them cost.
  * @param valuesOf - Values of tensors in one run, on an input of the size that latency matters for.
@@ -35,7 +35,7 @@ export async function measureLatencyModel(
   valuesOf: (tensors: readonly string[]) => Promise<ReadonlyMap<string, Tensor>>,
   options: LatencyModelOptions = {},
 ): Promise<LatencyModel> {
-  const chain = new Chain(subject);
+  const chain = new Chain(subject, options.mostConfigurations);
   const values = await valuesOf(chain.tensors);
   const stage = new Stage(options, "time parts", 2 * chain.parts.length);
   const whole = chain.excerpt(subject.model.graph.node, values);
@@ -56,7 +56,7 @@ export async function measureLatencyModel(
   const parts: LatencyPart[] = [];
   const borders: LatencyBorder[] = [];
   for (const part of chain.parts) {
-    parts.push(await timePart(chain, part, chain.excerpt(part.nodes, values), laboratory, options));
+    parts.push(await timePart(chain, part, chain.excerpt(part.nodes, values), laboratory));
     step();
   }
   for (const [i, after] of chain.parts.entries()) {
@@ -102,55 +102,27 @@ class Laboratory {
   }
 }
 
-/** An option for each unit of a part. */
-type Configuration = readonly number[];
-
 async function timePart(
   chain: Chain,
   { layers, units }: ChainPart,
   excerpt: Excerpt,
   laboratory: Laboratory,
-  { mostCombinations = 64 }: LatencyModelOptions,
 ): Promise<LatencyPart> {
-  const counts = units.map(({ options }) => options.length);
-  const enumerable = counts.reduce((product, count) => product * count, 1) <= mostCombinations;
-  const configurations = enumerable ? [...combinations(counts)] : oneByOne(counts);
-  const times = await laboratory.time(
-    excerpt,
-    configurations.map((configuration) => choicesOf(units, configuration)),
-    positions(layers, units),
+  const configurations = [...combinations(units.map(({ options }) => options.length))].map((configuration) =>
+    choicesOf(units, configuration),
   );
-  const extra = new Map(configurations.map((configuration, i) => [configuration.join(), times[i]!.extraMs]));
-  const extraOf = (configuration: Configuration) => extra.get(configuration.join())!;
-  const tables = enumerable
-    ? [tableOf(chain, layers, units, configurations, extraOf)]
-    : units.map((unit, u) => {
-        const rows = unit.options.map((_, option) => [option]);
-        return tableOf(chain, unit.layers, [unit], rows, ([option]) => ownExtra(counts, u, option!, extraOf));
-      });
-  return { layers, floatMs: times[0]!.ms, measured: enumerable ? "configurations" : "layers", tables };
-}
-
-function tableOf(
-  chain: Chain,
-  layers: readonly string[],
-  units: readonly Unit[],
-  configurations: readonly Configuration[],
-  extraOf: (configuration: Configuration) => number,
-): LatencyTable {
+  const times = await laboratory.time(excerpt, configurations, positions(layers, units));
   return {
     layers,
-    rows: configurations.map((configuration) => {
-      const choices = choicesOf(units, configuration);
-      return {
-        kernels: layers.map((layer) => chain.kernel(layer, choices.get(layer)!)),
-        extraMs: extraOf(configuration),
-      };
-    }),
+    floatMs: times[0]!.ms,
+    rows: configurations.map((choices, i) => ({
+      kernels: layers.map((layer) => chain.kernel(layer, choices.get(layer)!)),
+      extraMs: times[i]!.extraMs,
+    })),
   };
 }
 
-function choicesOf(units: readonly Unit[], configuration: Configuration): Map<string, LayerChoice> {
+function choicesOf(units: readonly Unit[], configuration: readonly number[]): Map<string, LayerChoice> {
   return new Map(
     units.flatMap(({ layers, options }, u) => layers.map((layer) => [layer, options[configuration[u]!]!] as const)),
   );
@@ -161,31 +133,6 @@ function positions(layers: readonly string[], units: readonly Unit[]): string {
   return units.map((unit) => `${unit.layers.map((layer) => layers.indexOf(layer))}x${unit.options.length}`).join(" ");
 }
 
-/** All units on their first option, all on their last, and each on every other option beside these. */
-function oneByOne(counts: readonly number[]): Configuration[] {
-  const first = counts.map(() => 0);
-  const last = counts.map((count) => count - 1);
-  const all = [first, last];
-  for (const [u, count] of counts.entries()) {
-    for (let option = 0; option < count; option++) all.push(first.with(u, option), last.with(u, option));
-  }
-  return [...new Map(all.map((configuration) => [configuration.join(), configuration])).values()];
-}
-
-/** What a unit's option adds, as the mean of both surroundings. */
-function ownExtra(
-  counts: readonly number[],
-  unit: number,
-  option: number,
-  extraOf: (configuration: Configuration) => number,
-): number {
-  const first = counts.map(() => 0);
-  const last = counts.map((count) => count - 1);
-  const amongFirst = extraOf(first.with(unit, option)) - extraOf(first);
-  const amongLast = extraOf(last.with(unit, option)) - extraOf(last.with(unit, 0));
-  return (amongFirst + amongLast) / 2;
-}
-
 /** What a border adds: the time of both parts together, less their own times. */
 async function timeBorder(
   chain: Chain,
@@ -194,8 +141,8 @@ async function timeBorder(
   excerpt: Excerpt,
   laboratory: Laboratory,
 ): Promise<LatencyBorder> {
-  const tensor = parts[0].cut!;
-  const sides = sidesOf(chain.layersBefore(parts[0]), chain.layersAfter(parts[1], tensor));
+  const tensors = parts[0].cuts;
+  const sides = sidesOf(chain.layersBefore(parts[0]), chain.layersAfter(parts[1], tensors));
   const rows = [...combinations(sides.map((side) => (canCarryCodes(chain, parts, side) ? 2 : 1)))].map((codes) => {
     const carried = codes.map((code): Carried => (code === 1 ? "codes" : "float"));
     return { carried, choices: choicesThatCarry(chain, parts, sides, carried) };
@@ -206,7 +153,7 @@ async function timeBorder(
     `border ${parts.map(({ layers, units }) => positions(layers, units)).join(" | ")}`,
   );
   return {
-    tensor,
+    tensors,
     sides,
     floatMs: times[0]!.ms - measured[0].floatMs - measured[1].floatMs,
     rows: rows.map(({ carried, choices }, i): BorderRow => {
@@ -259,9 +206,9 @@ function carries(chain: Chain, layer: string, choice: LayerChoice): Carried {
   return carriedBy(chain.kernel(layer, choice));
 }
 
-function extraOf(chain: Chain, { tables }: LatencyPart, choices: ReadonlyMap<string, LayerChoice>): number {
-  return tables.reduce((sum, { layers, rows }) => {
-    const kernels = layers.map((layer) => chain.kernel(layer, choices.get(layer)!));
-    return sum + rows.find((row) => row.kernels.every((kernel, i) => kernel === kernels[i]))!.extraMs;
-  }, 0);
+function extraOf(chain: Chain, part: LatencyPart, choices: ReadonlyMap<string, LayerChoice>): number {
+  return partMs(
+    part,
+    part.layers.map((layer) => chain.kernel(layer, choices.get(layer)!)),
+  );
 }

@@ -20,18 +20,6 @@ export interface LatencyPart {
   /** In graph order. */
   readonly layers: readonly string[];
   readonly floatMs: number;
-  /**
-   * - `configurations`: every combination of kernels was timed; one table holds them all.
-   * - `layers`: there are too many; each layer was timed alone on another kernel, with all others on float kernels and with none, and the mean
-   *   of both is taken to be its own. A table for each layer.
-   */
-  readonly measured: "configurations" | "layers";
-  readonly tables: readonly LatencyTable[];
-}
-
-/** What kernels of a few layers add to the time of the float model. */
-export interface LatencyTable {
-  readonly layers: readonly string[];
   /** Every combination of kernels that choices lead to, float ones first. */
   readonly rows: readonly LatencyRow[];
 }
@@ -39,7 +27,7 @@ export interface LatencyTable {
 export interface LatencyRow {
   /** Of each layer. */
   readonly kernels: readonly string[];
-  /** In milliseconds; negative when faster. */
+  /** What they add to the time of the float model, in milliseconds; negative when faster. */
   readonly extraMs: number;
 }
 
@@ -48,11 +36,11 @@ export interface LatencyRow {
  * neighbour carries something else.
  */
 export interface LatencyBorder {
-  /** The tensor that crosses it. */
-  readonly tensor: string;
+  /** What crosses it: one tensor, except where too large a part was split. */
+  readonly tensors: readonly string[];
   /**
-   * The layers that decide what is converted there: those whose results reach the tensor, those that it reaches, and those whose results
-   * it is added to, without passing another layer. Each set counts as one: it carries codes as soon as one of its layers does.
+   * The layers that decide what is converted there: those whose results reach the tensors, those that they reach, and those whose results
+   * they are added to, without passing another layer. Each set counts as one: it carries codes as soon as one of its layers does.
    */
   readonly sides: readonly (readonly string[])[];
   /** What the float model's time is less than its parts' for meeting here, in milliseconds; negative. */
@@ -78,7 +66,8 @@ export function carriedBy(kernel: string): Carried {
   return kernel === "integer" ? "codes" : "float";
 }
 
-function tableMs({ layers, rows }: LatencyTable, kernels: readonly string[]): number {
+/** What kernels of its layers add to a part's float time, in milliseconds. */
+export function partMs({ layers, rows }: LatencyPart, kernels: readonly string[]): number {
   const row = rows.find((candidate) => candidate.kernels.every((kernel, i) => kernel === kernels[i]));
   return row?.extraMs ?? missing(layers, kernels);
 }
@@ -113,9 +102,8 @@ interface Term {
 }
 
 function termsOf({ parts, borders }: LatencyModel): Term[] {
-  const tables = parts.flatMap((part) => part.tables);
   return [
-    ...tables.map((table) => ({ layers: table.layers, ms: (kernels: readonly string[]) => tableMs(table, kernels) })),
+    ...parts.map((part) => ({ layers: part.layers, ms: (kernels: readonly string[]) => partMs(part, kernels) })),
     ...borders.map((border) => ({
       layers: border.sides.flat(),
       ms: (kernels: readonly string[]) => borderMs(border, kernels),

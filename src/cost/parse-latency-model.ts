@@ -1,5 +1,5 @@
 import type { Field } from "../data/field.js";
-import type { BorderRow, LatencyBorder, LatencyModel, LatencyPart, LatencyTable } from "./latency-model.js";
+import type { BorderRow, LatencyBorder, LatencyModel, LatencyPart } from "./latency-model.js";
 
 /** Kernels by layer and choice. */
 type Kernels = LatencyModel["kernels"];
@@ -29,20 +29,11 @@ export function parseLatencyModel(field: Field): LatencyModel {
 }
 
 function parsePart(field: Field, kernels: Kernels): LatencyPart {
-  const { layers, floatMs, measured, tables } = field.object(["layers", "floatMs", "measured", "tables"]);
-  return {
-    layers: parseLayers(layers, kernels),
-    floatMs: floatMs.number(),
-    measured: measured.choice(["configurations", "layers"]),
-    tables: tables.list().map((table) => parseTable(table, kernels)),
-  };
-}
-
-function parseTable(field: Field, kernels: Kernels): LatencyTable {
-  const { layers: listed, rows } = field.object(["layers", "rows"]);
+  const { layers: listed, floatMs, rows } = field.object(["layers", "floatMs", "rows"]);
   const layers = parseLayers(listed, kernels);
   return {
     layers,
+    floatMs: floatMs.number(),
     rows: rows.list().map((row) => {
       const { kernels: own, extraMs } = row.object(["kernels", "extraMs"]);
       return { kernels: entries(own, layers.length).map((kernel) => kernel.text()), extraMs: extraMs.number() };
@@ -51,10 +42,10 @@ function parseTable(field: Field, kernels: Kernels): LatencyTable {
 }
 
 function parseBorder(field: Field, kernels: Kernels): LatencyBorder {
-  const { tensor, sides: listed, floatMs, rows } = field.object(["tensor", "sides", "floatMs", "rows"]);
+  const { tensors, sides: listed, floatMs, rows } = field.object(["tensors", "sides", "floatMs", "rows"]);
   const sides = listed.list().map((side) => parseLayers(side, kernels));
   return {
-    tensor: tensor.text(),
+    tensors: tensors.list().map((tensor) => tensor.text()),
     sides,
     floatMs: floatMs.number(),
     rows: rows.list().map((row): BorderRow => {

@@ -12,14 +12,14 @@ import { nodeReads } from "../onnx/traverse.js";
  */
 export type TensorRole = "data" | "side" | "shape" | "constant";
 
-/** A part of a graph that runs after the one before it: consecutive nodes, joined to the others by one data tensor on each side. */
+/** A part of a graph that runs after the one before it. */
 export interface SequentialPart {
-  /** In graph order. */
+  /** Consecutive, in graph order. */
   readonly nodes: readonly NodeProto[];
   /** Names of its layers, in graph order; at least one, except in a graph without layers. */
   readonly layers: readonly string[];
-  /** The data tensor that leaves it for the next part; undefined for the last one. */
-  readonly cut: string | undefined;
+  /** The data tensors that leave it, or pass by it, for the parts behind: one wherever possible. None for the last part. */
+  readonly cuts: readonly string[];
 }
 
 /** The role of every tensor that a node of the graph writes; one that is not listed is an input (`side`) or an initializer (`constant`). */
@@ -48,62 +48,102 @@ function roleOf(
   return read.has("shape") ? "shape" : "constant";
 }
 
+/** What is under way between one node and the next. */
+interface Crossing {
+  /** Data tensors that are still to be read. */
+  readonly open: readonly string[];
+  /**
+   * How many tensors a cut there would go through; layers that read no other layer's data all start at the graph's inputs, so each that is still to come
+   * stands for one more.
+   */
+  readonly width: number;
+}
+
 /**
- * The tensors that everything between layers goes through: without one of them no data comes from any layer before it to any node
- * behind it. What reads a shape is no path, nor is what depends on no layer; an output of the graph ends one.
+ * The crossings behind each node, undefined where the node computes no data. What reads a shape does not read data, nor does what depends
+ * on no layer; an output of the graph is not waited for. Where the width is one, everything between layers goes through one tensor: without
+ * it no data comes from any layer before to any node behind.
  *
- * One walk in graph order with a running count of the data tensors that are still to be read: O(nodes + edges).
+ * One walk in graph order with a running count of the reads to come: O(nodes + edges), and the open tensors.
  * @param graph - Its nodes are in topological order.
- * @returns By the index of the node behind which the graph can be cut.
  */
-export function cutTensors(graph: Graph, layers: ReadonlySet<string>): ReadonlyMap<number, string> {
+export function crossings(graph: Graph, layers: ReadonlySet<string>): readonly (Crossing | undefined)[] {
   const roles = tensorRoles(graph, layers);
   const isData = (name: string) => roles.get(name) === "data";
   const readsOf = graph.nodes.map((node) => (node.output.some(isData) ? [...nodeReads(node)].filter(isData) : []));
   const unread = new Map<string, number>();
   for (const name of readsOf.flat()) unread.set(name, (unread.get(name) ?? 0) + 1);
-  // Layers that read no other layer's data all start at the graph's inputs: until the last has run, a path leads around any tensor.
-  let starts = graph.nodes.filter(({ name }, at) => layers.has(name) && readsOf[at]!.length === 0).length;
+  const isStart = (at: number) => layers.has(graph.nodes[at]!.name) && readsOf[at]!.length === 0;
+  let starts = graph.nodes.filter((_, at) => isStart(at)).length;
   const open = new Set<string>();
-  const cuts = new Map<number, string>();
-  for (const [at, node] of graph.nodes.entries()) {
+  return graph.nodes.map((node, at) => {
     for (const name of readsOf[at]!) {
       const left = unread.get(name)! - 1;
       unread.set(name, left);
       if (left === 0) open.delete(name);
     }
-    if (layers.has(node.name) && readsOf[at]!.length === 0) starts--;
+    if (isStart(at)) starts--;
     for (const name of node.output) if (unread.has(name)) open.add(name);
-    if (starts === 0 && open.size === 1 && node.output.some(isData)) cuts.set(at, [...open][0]!);
-  }
-  return cuts;
+    return node.output.some(isData) ? { open: [...open], width: open.size + starts } : undefined;
+  });
 }
 
 /**
- * Splits a graph into a chain of parts, each with as few layers as the cuts allow. A cut lies right in front of a layer, so that
- * activation functions, pools and sums run with the layers before them, which engines fuse them into.
+ * Splits a graph into a chain of parts, cut where everything goes through one tensor. A cut lies right in front of a layer, so that activation
+ * functions, pools and sums run with the layers before them, which engines fuse them into. A part that is too large is split further
+ * where the fewest tensors are open.
  * @param graph - Its nodes are in topological order.
  * @param layers - Names of the nodes whose formats are chosen.
+ * @param isSmall - Whether these layers may make one part; a layer alone always does.
  */
-export function partition(graph: Graph, layers: ReadonlySet<string>): SequentialPart[] {
-  const cuts = cutTensors(graph, layers);
-  const parts: SequentialPart[] = [];
-  let start = 0;
-  let inside: string[] = [];
-  let last: number | undefined;
-  const close = (end: number, cut: string | undefined) => {
-    parts.push({ nodes: graph.nodes.slice(start, end), layers: inside, cut });
-    start = end;
-    inside = [];
+export function partition(
+  graph: Graph,
+  layers: ReadonlySet<string>,
+  isSmall: (layers: readonly string[]) => boolean = () => true,
+): SequentialPart[] {
+  const crossing = crossings(graph, layers);
+  const partOf = (from: number, to: number): SequentialPart => {
+    const nodes = graph.nodes.slice(from, to);
+    const names = nodes.map(({ name }) => name).filter((name) => layers.has(name));
+    return { nodes, layers: names, cuts: to < graph.nodes.length ? crossing[lastData(to)]!.open : [] };
   };
-  for (const [at, { name }] of graph.nodes.entries()) {
-    if (layers.has(name)) {
-      if (inside.length > 0 && last !== undefined) close(last + 1, cuts.get(last));
-      inside.push(name);
-      last = undefined;
+  const lastData = (end: number): number => {
+    let at = end - 1;
+    while (crossing[at] === undefined) at--;
+    return at;
+  };
+  const split = (from: number, to: number, width: number): SequentialPart[] =>
+    ranges(graph, layers, crossing, from, to, width).flatMap(([start, end]) => {
+      const part = partOf(start, end);
+      return part.layers.length < 2 || isSmall(part.layers) ? [part] : split(start, end, width + 1);
+    });
+  return split(0, graph.nodes.length, 1);
+}
+
+/** Cuts a range of nodes behind the last crossing of at most that width in front of each layer but the first. */
+function ranges(
+  graph: Graph,
+  layers: ReadonlySet<string>,
+  crossing: readonly (Crossing | undefined)[],
+  from: number,
+  to: number,
+  width: number,
+): [from: number, to: number][] {
+  const found: [number, number][] = [];
+  let start = from;
+  let hasLayer = false;
+  let cut: number | undefined;
+  for (let at = from; at < to; at++) {
+    if (layers.has(graph.nodes[at]!.name)) {
+      if (hasLayer && cut !== undefined) {
+        found.push([start, cut]);
+        start = cut;
+      }
+      hasLayer = true;
+      cut = undefined;
     }
-    if (cuts.has(at)) last = at;
+    const here = crossing[at];
+    if (here !== undefined && here.open.length > 0 && here.width <= width) cut = at + 1;
   }
-  close(graph.nodes.length, undefined);
-  return parts;
+  return [...found, [start, to]];
 }

@@ -63,7 +63,7 @@ export function latencyFromProfile(
       kernels: [choiceKey(choice)],
       extraMs: rooflineMs(profile, layer, choice, shapes) - floatMs,
     }));
-    return { layers: [layer.node], floatMs, measured: "configurations", tables: [{ layers: [layer.node], rows }] };
+    return { layers: [layer.node], floatMs, rows };
   });
   const kernels = layers.map(({ node, choices }) => {
     const keys = choices.map(choiceKey);

@@ -19,37 +19,25 @@ const model: LatencyModel = {
     {
       layers: ["a", "b"],
       floatMs: 6,
-      measured: "configurations",
-      tables: [
-        {
-          layers: ["a", "b"],
-          rows: [
-            { kernels: ["float", "float"], extraMs: 0 },
-            { kernels: ["float", "integer"], extraMs: -1 },
-            { kernels: ["integer", "float"], extraMs: 0.5 },
-            { kernels: ["integer", "integer"], extraMs: -3 },
-          ],
-        },
+      rows: [
+        { kernels: ["float", "float"], extraMs: 0 },
+        { kernels: ["float", "integer"], extraMs: -1 },
+        { kernels: ["integer", "float"], extraMs: 0.5 },
+        { kernels: ["integer", "integer"], extraMs: -3 },
       ],
     },
     {
       layers: ["c"],
       floatMs: 4,
-      measured: "configurations",
-      tables: [
-        {
-          layers: ["c"],
-          rows: [
-            { kernels: ["float"], extraMs: 0 },
-            { kernels: ["integer"], extraMs: -2 },
-          ],
-        },
+      rows: [
+        { kernels: ["float"], extraMs: 0 },
+        { kernels: ["integer"], extraMs: -2 },
       ],
     },
   ],
   borders: [
     {
-      tensor: "t",
+      tensors: ["t"],
       sides: [["b"], ["c"]],
       floatMs: -1,
       rows: [
@@ -83,8 +71,8 @@ it("is read as it was saved, and refused when a part of it is missing", () => {
   for (const [from, to, where] of [
     ['["b"],["c"]', '["b"],["d"]', "borders[0].sides[1][0]"],
     ['"carried":["codes","float"]', '"carried":["codes"]', "borders[0].rows[2].carried"],
-    ['"extraMs":-2', '"extraMs":null', "parts[1].tables[0].rows[1].extraMs"],
-    ['"measured":"configurations"', '"measured":"guesses"', "parts[0].measured"],
+    ['"extraMs":-2', '"extraMs":null', "parts[1].rows[1].extraMs"],
+    ['"floatMs":6', '"floatMs":"six"', "parts[0].floatMs"],
   ] as const) {
     expect(saved).toContain(from);
     const changed = parseJson(saved.replace(from, to), "analysis.json");
