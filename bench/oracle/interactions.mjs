@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rangesOf } from "../../dist/analysis.js";
 import { analyze, shapesOf } from "../../dist/analyze.js";
+import { decodeFloats } from "../../dist/base64.js";
 import { writeModelFile } from "../../dist/onnx/model-node.js";
 import { sitesOf } from "../../dist/sensitivity/sites.js";
 
@@ -95,6 +96,21 @@ export function largestDifference(found, expected) {
   const entries = expected.flat();
   const largest = Math.max(...entries.map(Math.abs));
   return Math.max(...found.flat().map((value, i) => Math.abs(value - entries[i]))) / largest;
+}
+
+/** The matrices that disjoint groups of so many of an estimate's probes give, with corrections of biases. */
+export function estimatesOf({ choices, projections: { probes, samples, data } }, perGroup) {
+  const u = decodeFloats(data);
+  const width = choices.length;
+  return Array.from({ length: Math.floor(probes / perGroup) }, (_, group) => {
+    const rows = Array.from({ length: perGroup * samples }, (_, i) => {
+      const at = (group * perGroup * samples + i) * width;
+      return u.subarray(at, at + width);
+    });
+    return choices.map((_, i) =>
+      choices.map((_, j) => rows.reduce((sum, row) => sum + row[i] * row[j], 0) / rows.length),
+    );
+  });
 }
 
 /** |A - B| / |B|, Frobenius norms. */

@@ -9,7 +9,7 @@ import { readModelFile } from "../../dist/onnx/model-node.js";
 import { resolveOptions } from "../../dist/options.js";
 import { openWorkspace } from "../../dist/workspace.js";
 import { compare, engineFigures } from "./figures.mjs";
-import { interactionsOf, largestDifference, pytorchMatrices, relativeDistance } from "./interactions.mjs";
+import { estimatesOf, interactionsOf, largestDifference, pytorchMatrices, relativeDistance } from "./interactions.mjs";
 import { openJob } from "./job.mjs";
 import { pytorchFigures } from "./pytorch.mjs";
 import { summary, traceErrors } from "./traces.mjs";
@@ -121,7 +121,10 @@ async function traces(job, exact) {
   line("16 probes, 6 seeds, root mean square", short.rms, 1.3, "");
 }
 
-/** Both exact matrices of all choices, and how the estimate comes to the Gauss-Newton matrix: its error falls as one over the root of the probes. */
+/**
+ * Both exact matrices of all choices, and how the estimate comes to the Gauss-Newton matrix: its error times the root of the number of probes does not
+ * rise.
+ */
 async function interactions({ model: path, data, formats, samples }) {
   const model = await readModelFile(path);
   const dataset = await openDataset(data);
@@ -152,17 +155,23 @@ async function interactions({ model: path, data, formats, samples }) {
         "",
       );
     }
-    return { exact: expected.own["gauss-newton"], known };
+    return { exact: expected.corrected["gauss-newton"], known };
   });
-  console.log("  Fisher probes: relative distance from PyTorch's Gauss-Newton matrix, times the root of their number");
-  const scaled = [];
+  console.log(
+    "  Fisher probes: relative distance from PyTorch's Gauss-Newton matrix, root mean square; and times the root of their number",
+  );
+  const most = 1024;
+  const { interactions: estimate } = await within((ws) => interactionsOf(ws, "fisher", known), { probes: most });
+  let before = Number.POSITIVE_INFINITY;
   for (const probes of [4, 16, 64, 256]) {
-    const { interactions } = await within((workspace) => interactionsOf(workspace, "fisher", known), { probes });
-    const distance = relativeDistance(interactions.matrix, exact);
-    scaled.push(distance * Math.sqrt(probes));
-    console.log(`    K = ${probes}`.padEnd(20), distance.toFixed(4), scaled.at(-1).toFixed(3));
+    const distances = estimatesOf(estimate, probes).map((matrix) => relativeDistance(matrix, exact));
+    const rms = Math.sqrt(distances.reduce((sum, distance) => sum + distance ** 2, 0) / distances.length);
+    const scaled = rms * Math.sqrt(probes);
+    // Where the estimate is exact, rounding is left.
+    const limit = rms < limits.interactions ? Number.POSITIVE_INFINITY : 1.3 * before;
+    line(`K = ${probes}, ${most / probes} times: ${rms.toExponential(1)}`, scaled, Number(limit.toPrecision(2)), "");
+    before = scaled;
   }
-  line("largest over smallest of the latter", Math.max(...scaled) / Math.min(...scaled), 2, "");
 }
 
 function table(title, rows, limit) {

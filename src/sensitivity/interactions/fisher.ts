@@ -5,13 +5,16 @@ import { choiceErrors } from "./choice-errors.js";
 import { GramSums } from "./gram-sums.js";
 import type { Source } from "./source.js";
 
-/** Probes whose adjoints are propagated together; more would hold more memory at a time. */
-const probesPerPass = 8;
+/** Probes whose adjoints are propagated together: between the likeliest classes, as many, their products average to nothing. */
+const probesPerPass = 16;
+/** Samples times probes in a pass, each of which holds adjoints. */
+const adjoints = 64;
 
 /**
  * The Gauss-Newton matrix of the loss by Fisher probes. With a random cotangent whose covariance is the Hessian of the loss in the output, each
  * sample's projections u_i = <dL/dt_i, e_i> have E[u_i u_j] = e_i^T J^T F J e_j: K backward passes estimate every diagonal and cross term of
- * all weights, activations and formats at once, positive semi-definite by construction, with an error that falls as 1 / sqrt(K times samples).
+ * all weights, activations and formats at once, positive semi-definite by construction. The error falls as 1 / sqrt(K) or faster: it comes from pairs of
+ * classes beyond the likeliest sixteen.
  *
  * Softmax losses: F = diag(p) - p p^T for each row of the output, so `kl` and `cross-entropy` have the same matrix, and for `kl` it is the whole
  * Hessian. Squared error: F = 1.
@@ -24,14 +27,15 @@ export const fisher: Source = async (context) => {
   const kept = new Float32Array(probes * samples.length * width);
   const stage = new Stage({ onProgress, signal }, "fisher probes", probes * samples.length);
   await engine.graph.setErrors(declared.errors);
+  const perPass = Math.min(probes, probesPerPass);
   let first = 0;
-  for await (const batch of dataset.batches(samples, batchSize, { signal })) {
+  for await (const batch of dataset.batches(samples, Math.min(batchSize, Math.ceil(adjoints / perPass)), { signal })) {
     const count = batch.indices.length;
     await engine.run(batch.feeds, { keep: true, signal });
     await placeLoss(context, batch);
     const found: Float64Array[] = [];
-    for (let pass = 0; pass * probesPerPass < probes; pass++) {
-      const inPass = Math.min(probesPerPass, probes - pass * probesPerPass);
+    for (let pass = 0; pass * perPass < probes; pass++) {
+      const inPass = Math.min(perPass, probes - pass * perPass);
       // Far from the passes of the next seed.
       const of = { source: "fisher", probes: inPass, seed: seed * 4096 + pass, firstSample: first } as const;
       const { values, errors } = await engine.graph.project(of, { signal });
