@@ -1,4 +1,5 @@
 import type { Batch } from "../data/dataset.js";
+import { labelsOf, rowsOf } from "../data/metrics/rows.js";
 import { BitwrightError } from "../errors.js";
 import type { LossName, SensitivityContext } from "./criterion.js";
 
@@ -7,7 +8,7 @@ type ModelAndData = Pick<SensitivityContext, "engine" | "dataset">;
 /**
  * Puts a loss on the engine's last run, which must have kept its values; `kl` and `mse` compare with that run's own outputs, so they are zero.
  * @returns The loss of each sample.
- * @throws BitwrightError `invalid-option` for the cross-entropy of data without labels.
+ * @throws BitwrightError `invalid-option` for the cross-entropy of data without labels, `invalid-data` for labels that do not fit the output.
  */
 export async function placeLoss(
   context: ModelAndData & { readonly loss: LossName },
@@ -16,16 +17,18 @@ export async function placeLoss(
   const { engine, loss } = context;
   const output = judgedOutput(context);
   const value = engine.value(output);
+  const values = await engine.read(output);
   if (loss === "cross-entropy") {
     if (batch.labels === undefined) {
       throw new BitwrightError("invalid-option", "the cross-entropy loss needs labels", {
         remedy: "Give the data set labels, or take the loss kl",
       });
     }
-    return engine.graph.loss({ kind: "cross-entropy", value, target: batch.labels });
+    const target = labelsOf(batch, rowsOf(values, batch.indices.length));
+    return engine.graph.loss({ kind: "cross-entropy", value, target });
   }
-  const { data } = await engine.read(output);
-  return engine.graph.loss({ kind: loss === "kl" ? "kl" : "squared-error", value, target: data as Float32Array });
+  const target = values.data as Float32Array;
+  return engine.graph.loss({ kind: loss === "kl" ? "kl" : "squared-error", value, target });
 }
 
 /** Name of the output that losses are put on: the one that the metric judges. */

@@ -1,5 +1,5 @@
 import type { Batch } from "../data/dataset.js";
-import { type Rows, rowsOf } from "../data/metrics/rows.js";
+import { labelsOf, type Rows, rowsOf } from "../data/metrics/rows.js";
 import { logProbabilities } from "../data/metrics/softmax.js";
 import { BitwrightError } from "../errors.js";
 import type { Tensor } from "../tensor.js";
@@ -11,11 +11,11 @@ import { judgedOutput } from "./place-loss.js";
  * Puts the loss that the model was trained for on the engine's last run, for first-order criteria: losses against the model's own output have no gradient
  * there. Models of classes: the cross-entropy of the true label or next token. Others: half the squared error to the true output.
  *
- * Where the data set has no truth, it is drawn from what the model itself believes: a class from its softmax, an output from the unit normal about its own.
+ * Where the data set has no such truth, it is drawn from what the model itself believes: a class from its softmax, an output from the unit normal about its own.
  * Then E <g, e>^2 = e^T F e with the Fisher information F. The likeliest class instead would leave no gradient where the model is sure of itself.
  * Draws depend on the seed and the sample's index in the data set alone.
  * @returns The loss of each sample.
- * @throws BitwrightError `invalid-data` for true outputs that are not shaped like the model's.
+ * @throws BitwrightError `invalid-data` for labels or true outputs that do not fit the model's output.
  */
 export async function placeTaskLoss(
   context: Pick<SensitivityContext, "engine" | "dataset" | "divergence" | "seed">,
@@ -27,7 +27,8 @@ export async function placeTaskLoss(
   const output = await engine.read(name);
   const samples = batch.indices.length;
   if (divergence === "kl") {
-    const target = batch.labels ?? drawnLabels(rowsOf(output, samples), batch.indices, seed);
+    const rows = rowsOf(output, samples);
+    const target = batch.labels === undefined ? drawnLabels(rows, batch.indices, seed) : labelsOf(batch, rows);
     return engine.graph.loss({ kind: "cross-entropy", value, target });
   }
   const target =

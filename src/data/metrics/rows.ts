@@ -29,7 +29,7 @@ export function rowsOf(tensor: Tensor, samples: number): Rows {
 }
 
 /** The labels of a batch, one for each row, each below `classes` or negative. */
-export function labelsOf({ labels }: MetricBatch, rows: Rows, classes = rows.classes): Int32Array {
+export function labelsOf({ labels }: Pick<MetricBatch, "labels">, rows: Rows, classes = rows.classes): Int32Array {
   if (labels === undefined || labels.length !== rows.count) {
     throw new BitwrightError("invalid-data", "the labels do not match the output", {
       expected: `${rows.count} labels`,

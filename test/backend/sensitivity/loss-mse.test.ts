@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { DatasetFromOptions } from "../../../src/data/from-feeds.js";
 import type { Format } from "../../../src/formats.js";
 import type { WeightQuantizer } from "../../../src/quantizer.js";
 import { roundTo } from "../../../src/round-to.js";
@@ -31,14 +32,11 @@ const sites = perceptron.sites.map((site) => ({ ...site, quantizers: quantizers[
 const formatsOf = (id: keyof PerceptronTensors) => Object.entries(quantizers[id]) as [Format, WeightQuantizer][];
 const ids = Object.keys(dims) as (keyof PerceptronTensors)[];
 
-async function scored(
-  criterion: Criterion,
-  options: Partial<SensitivityContext> & { labels?: readonly number[] } = {},
-) {
-  const { labels, ...overrides } = options;
+async function scored(criterion: Criterion, options: Partial<SensitivityContext> & { data?: DatasetFromOptions } = {}) {
+  const { data = {}, ...overrides } = options;
   const squares: number[] = [];
   const context = await sensitivityContext(perceptron.model, perceptron.feeds, sites, {
-    data: labels === undefined ? {} : { labels },
+    data,
     onMeanSquaredLoss: (value) => squares.push(value),
     ...overrides,
   });
@@ -68,7 +66,7 @@ const { labels, samples } = perceptron;
 
 describe("loss-mse of a perceptron", () => {
   test("is the mean square of each sample's slope along the error", async () => {
-    const { scores, meanSquaredLoss } = await scored(lossMse, { labels });
+    const { scores, meanSquaredLoss } = await scored(lossMse, { data: { labels } });
     for (const id of ids) {
       for (const [format, quantizer] of formatsOf(id)) {
         let sum = 0;
@@ -81,7 +79,7 @@ describe("loss-mse of a perceptron", () => {
   });
 
   test("is in the mean over noise the sum of squared slopes times variances", async () => {
-    const { scores } = await scored(lossMseNoise, { labels });
+    const { scores } = await scored(lossMseNoise, { data: { labels } });
     for (const id of ids) {
       for (const [format, quantizer] of formatsOf(id)) {
         let sum = 0;
@@ -101,10 +99,10 @@ describe("loss-mse of a perceptron", () => {
   });
 
   test.each([lossMse, lossMseNoise])("does not depend on the batches: $name", async (criterion) => {
-    for (const truth of [{ labels }, {}]) {
+    for (const data of [{ labels }, {}]) {
       const [small, large] = [
-        await scored(criterion, { ...truth, batchSize: 1 }),
-        await scored(criterion, { ...truth, batchSize: 6 }),
+        await scored(criterion, { data, batchSize: 1 }),
+        await scored(criterion, { data, batchSize: 6 }),
       ];
       expectNear(small.meanSquaredLoss, large.meanSquaredLoss, 1e-6);
       for (const id of ids) {
@@ -113,6 +111,12 @@ describe("loss-mse of a perceptron", () => {
         }
       }
     }
+  });
+
+  test("refuses labels that the model has no class for", async () => {
+    // Metrics that look at labels refuse them before.
+    const wrong = scored(lossMse, { data: { labels: [0, 1, 2, 3, 1, 0], metric: "agreement" } });
+    await expect(wrong).rejects.toMatchObject({ code: "invalid-data", expected: "labels below 3" });
   });
 
   test("draws labels from the model's own beliefs where there are none", async () => {
