@@ -19,7 +19,7 @@ export class Simulator {
   readonly #applied = new Map<string, string>();
   /** Values by override; searches come back to the same few again and again. */
   readonly #cache = new Map<string, Float32Array>();
-  /** Numbers of the arrays that rounded weights come in, which are too long to tell apart by what they hold. */
+  /** Numbers of the arrays that rounded weights and scales of blocks come in, which are too long to tell apart by what they hold. */
   readonly #arrays = new WeakMap<Float32Array, number>();
   #arrayCount = 0;
   #outputEdges: readonly EdgeLayout[] = [];
@@ -91,7 +91,8 @@ export class Simulator {
     const base = `${initializer} ${content}`;
     if (quantizer === undefined) return base;
     if (!isUniform(quantizer)) return `${base} ${quantizer.format} ${quantizer.scales.join()}`;
-    const { qmin, qmax, scales, zeroPoints } = quantizer;
+    const { qmin, qmax, scales, zeroPoints, granularity } = quantizer;
+    if (granularity.kind === "block") return `${base} ${qmin} ${qmax} ${this.#numberOf(scales)}`;
     const zeros = zeroPoints.some((zero) => zero !== 0) ? zeroPoints.join() : "";
     return `${base} ${qmin} ${qmax} ${scales.join()} ${zeros}`;
   }

@@ -67,12 +67,15 @@ export function quantizerOfWeight(
     if (!formats[format].scaled) return { format, granularity, scales: Float32Array.of(1) };
     return { format, granularity, scales: usableScales(coveringScales(weight, granularity, largestFloat(format))) };
   }
-  const { bits } = formats[format];
-  const limit = format === "int8" && reduceRange ? 63 : 2 ** (bits - 1) - 1;
-  // With 16 bits there is nothing to win by clipping.
+  const limit = format === "int8" && reduceRange ? 63 : 2 ** (formats[format].bits - 1) - 1;
   const request = { layer, weight, limit };
-  const scales = bits > 8 ? minmaxScales(request) : givenScales(weightScales, request);
-  return weightQuantizer(bits, limit, layer.weight.channelAxis, usableScales(scales));
+  const scales = takesScales(format) ? givenScales(weightScales, request) : minmaxScales(request);
+  return weightQuantizer(formats[format].bits, limit, layer.weight.channelAxis, usableScales(scales));
+}
+
+/** Whether the scales of a format can be given. With 16 bits there is nothing to win by clipping; floating formats have room at both ends. */
+export function takesScales(format: WeightFormat): boolean {
+  return format === "int8" || format === "int4";
 }
 
 /**

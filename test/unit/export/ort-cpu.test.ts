@@ -270,3 +270,12 @@ describe("refusals", () => {
     },
   );
 });
+
+it("makes quantizers that no options decide once, however often a model is laid out", () => {
+  const model = mixedNetwork();
+  for (const weight of ["int16", "fp16", "fp8e4m3", "int4b32"] as const) {
+    const choices = plan({ hidden: { weight, activation: "float" } });
+    const [first, second] = [1, 2].map(() => ortCpu.layout(model, choices, new Map()).weights[0]!.quantizer);
+    expect(second).toBe(first);
+  }
+});

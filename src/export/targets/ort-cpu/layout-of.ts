@@ -1,13 +1,14 @@
 import { BitwrightError } from "../../../errors.js";
-import { type Format, isBlocked, type LayerChoice } from "../../../formats.js";
+import { type Format, isBlocked, type LayerChoice, type WeightFormat } from "../../../formats.js";
 import type { Graph } from "../../../onnx/graph.js";
 import type { Quantizer, WeightQuantizer } from "../../../quantizer.js";
 import type { TensorOf } from "../../../tensor.js";
 import { activationQuantizer } from "../../activation-quantizer.js";
 import { biasQuantizer, scalesThatHoldBias } from "../../bias-quantizer.js";
+import { keptQuantizer } from "../../kept-quantizers.js";
 import type { Layer } from "../../layers.js";
 import type { BiasLayout, Layout, Range, WeightLayout } from "../../layout.js";
-import { blockQuantizer, quantizerOfWeight } from "../../weight-quantizer.js";
+import { blockQuantizer, quantizerOfWeight, takesScales } from "../../weight-quantizer.js";
 import type { LayoutOptions } from "../target.js";
 import { edgesOf } from "./edges.js";
 import { type IntegerRegions, integerRegions } from "./regions.js";
@@ -28,27 +29,13 @@ export function layoutOf(
   for (const layer of layers) {
     const format = choices.get(layer.node)?.weight ?? "float";
     if (format === "float") continue;
-    const weight = graph.constant(layer.weight.initializer) as TensorOf<"float32">;
-    const { node } = layer;
-    const { port, initializer } = layer.weight;
     const bias = biasOf(graph, layer, format, options);
-    if (isBlocked(format)) {
-      const quantizer = blockQuantizer(layer, weight, format);
-      weights.push({ node, port, initializer, quantizer, storage: format, kernel: "blockwise" });
-      if (bias?.corrected) biases.push(bias);
-      continue;
-    }
-    const kernel = isInteger(layer) ? "integer" : "float";
-    const reduceRange = kernel === "integer" && options.reduceRange === true;
-    const rounded = reduceRange ? undefined : options.roundedWeights?.(layer, format);
-    const scales = rounded === undefined ? options : { weightScales: () => rounded.scales };
-    const rounding = quantizerOfWeight(layer, weight, format, { ...scales, reduceRange });
-    const inputScale = kernel === "integer" ? quantizerOf(layer.input.tensor).scales[0]! : undefined;
-    const quantizer = inputScale === undefined ? rounding : holdingBias(rounding, bias?.values, inputScale);
-    const values = rounded && { values: rounded.values };
-    weights.push({ node, port, initializer, quantizer, ...values, storage: format, kernel });
+    const inputScale = isInteger(layer) ? quantizerOf(layer.input.tensor).scales[0]! : undefined;
+    const weight = weightOf(graph, layer, format, inputScale, bias?.values, options);
+    weights.push(weight);
     if (bias === undefined) continue;
-    if (inputScale !== undefined) biases.push({ ...bias, quantizer: biasQuantizer(quantizer.scales, inputScale) });
+    if (inputScale !== undefined)
+      biases.push({ ...bias, quantizer: biasQuantizer(weight.quantizer.scales, inputScale) });
     else if (bias.corrected) biases.push(bias);
   }
   return { target: "ort-cpu", weights, biases, edges: edgesOf(graph, layers, regions, isInteger, quantizerOf) };
@@ -67,6 +54,36 @@ function biasOf(
   const correction = graph.uses(initializer).length === 1 ? biasCorrections?.(layer, format) : undefined;
   const values = correction === undefined ? data : data.map((value, channel) => value - correction[channel]!);
   return { node, port, initializer, values, corrected: correction !== undefined };
+}
+
+/** @param inputScale - Of the codes that an integer kernel multiplies the weight by; undefined for other kernels. */
+function weightOf(
+  graph: Graph,
+  layer: Layer,
+  format: WeightFormat,
+  inputScale: number | undefined,
+  bias: Float32Array | undefined,
+  options: LayoutOptions,
+): WeightLayout {
+  const { port, initializer, channelAxis } = layer.weight;
+  const place = { node: layer.node, port, initializer };
+  const weight = graph.constant(initializer) as TensorOf<"float32">;
+  const kept = <Q extends WeightQuantizer>(make: () => Q): Q =>
+    keptQuantizer(graph.initializer(initializer)!, `${format} ${channelAxis}`, make);
+  if (isBlocked(format)) {
+    const quantizer = kept(() => blockQuantizer(layer, weight, format));
+    return { ...place, quantizer, storage: format, kernel: "blockwise" };
+  }
+  const kernel = inputScale === undefined ? "float" : "integer";
+  if (!takesScales(format)) {
+    return { ...place, quantizer: kept(() => quantizerOfWeight(layer, weight, format)), storage: format, kernel };
+  }
+  const reduceRange = kernel === "integer" && options.reduceRange === true;
+  const rounded = reduceRange ? undefined : options.roundedWeights?.(layer, format);
+  const scales = rounded === undefined ? options : { weightScales: () => rounded.scales };
+  const nearest = quantizerOfWeight(layer, weight, format, { ...scales, reduceRange });
+  const quantizer = inputScale === undefined ? nearest : holdingBias(nearest, bias, inputScale);
+  return { ...place, quantizer, ...(rounded && { values: rounded.values }), storage: format, kernel };
 }
 
 function holdingBias(quantizer: WeightQuantizer, bias: Float32Array | undefined, inputScale: number): WeightQuantizer {
