@@ -41,7 +41,10 @@ export interface ActivationSite extends SiteOf<Quantizer> {
 
 /** What a criterion found out about one site. */
 export interface SiteScore {
-  /** Predicted rise of the mean loss, by format; `float` costs nothing. */
+  /**
+   * Predicted rise of the mean loss, by format; `float` costs nothing. Costs of a configuration's sites add up. Of `loss-mse` and `loss-mse-noise` the mean
+   * square of each sample's change instead, and of `quantization-error` a ratio that only ranks.
+   */
   readonly cost: Readonly<Partial<Record<Format, number>>>;
   /** Of second-order criteria: the trace of the loss's Hessian in this tensor, a mean over samples. */
   readonly trace?: number;
