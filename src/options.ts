@@ -125,7 +125,7 @@ export function resolveOptions(options: RunOptions): Options {
     batchSize: whole("batchSize", options.batchSize ?? defaults.batchSize, 1),
     arithmetic: choice("arithmetic", options.arithmetic ?? defaults.arithmetic, arithmetics),
     seed: whole("seed", options.seed ?? defaults.seed, 0),
-    threads: whole("threads", options.threads ?? defaults.threads, 1),
+    threads: whole("threads", options.threads ?? defaults.threads, 1, 256),
   });
 }
 
@@ -148,11 +148,12 @@ function sampleChoice(samples: number | SampleRange): number | SampleRange {
   return { first, end: whole("samples", samples.end, first + 1) };
 }
 
-function whole(where: string, value: number, least: number): number {
-  if (Number.isSafeInteger(value) && value >= least) return value;
+function whole(where: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): number {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
   throw new BitwrightError("invalid-option", "not a usable number", {
     where,
-    expected: `a whole number, ${least} or more`,
+    expected:
+      most < Number.MAX_SAFE_INTEGER ? `a whole number from ${least} to ${most}` : `a whole number, ${least} or more`,
     received: String(value),
   });
 }

@@ -18,6 +18,8 @@ export interface Plan {
   readonly predicted: {
     /** Rise of the mean loss that the criterion predicts for the whole plan. */
     readonly loss: number;
+    /** Median time of a run of one sample, in milliseconds; null where no latency model was measured. */
+    readonly latencyMs: number | null;
   };
   /** What the exported file did in onnxruntime on the verify split; null when that was not run. */
   readonly verified: Verified | null;

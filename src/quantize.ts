@@ -7,6 +7,7 @@ import type { Backend } from "./backend/backend.js";
 import { loadBackend } from "./backend/load-node.js";
 import { bindingOf } from "./binding.js";
 import { measuredFloatKernels } from "./cost/float-kernels-node.js";
+import { measureWorkspaceLatency } from "./cost/workspace-latency-node.js";
 import type { Dataset } from "./data/dataset.js";
 import { openDataset } from "./data/open-node.js";
 import { requireSamples } from "./data/splits.js";
@@ -14,7 +15,7 @@ import { BitwrightError } from "./errors.js";
 import { exportModel } from "./export/qdq.js";
 import type { OnnxModel } from "./onnx/model.js";
 import { modelFileBytes, readModelFile, writeModelFile } from "./onnx/model-node.js";
-import { type Limits, type RunOptions, resolveOptions } from "./options.js";
+import { type Limits, type Options, type RunOptions, resolveOptions } from "./options.js";
 import { explain, type Plan, type Verified } from "./plan.js";
 import type { Control } from "./progress.js";
 import { lower } from "./search/levels.js";
@@ -68,6 +69,9 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
     binding,
     known: options.analysis,
     findFloatKernels: (ranges) => measuredFloatKernels(workspace, ranges, { onProgress, signal }),
+    ...(needsLatency(limits, run) && {
+      measureLatency: (ranges) => measureWorkspaceLatency(workspace, ranges, { onProgress, signal }),
+    }),
     onPart: options.onAnalysis,
     onProgress,
     signal,
@@ -77,6 +81,11 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   const plan = await planOf(workspace, outcome, written, path, options);
   await writeModelFile(written.exported, output);
   return { plan, analysis, feasible: outcome.result.verdict.feasible && (plan.verified?.withinBand ?? true) };
+}
+
+/** Whether time has to be predicted layer by layer; otherwise multiply-accumulates stand for it. */
+function needsLatency({ maxLatency }: Limits, { minimize }: Options): boolean {
+  return maxLatency !== undefined || minimize === "latency";
 }
 
 /** A configuration as a file, and what became of its verification. */
@@ -176,13 +185,14 @@ async function ifPossible<T>(verify: () => Promise<T>, signal: AbortSignal | und
 
 async function planOf(
   workspace: Workspace,
-  { groups, result, choices }: SearchOutcome,
+  { groups, result, choices, predict }: SearchOutcome,
   { assignment, bytes, verified, undone }: Written,
   path: string,
   { limits }: QuantizeOptions,
 ): Promise<Plan> {
   const { dataset, options, layers, changes } = workspace;
   const chosen = choices(assignment);
+  const { loss, used } = predict(assignment);
   const group = new Map(groups.flatMap((g, i) => g.layers.map((node) => [node, i] as const)));
   const { name: metric } = dataset.metric;
   const known = "unverified" in verified ? null : verified;
@@ -212,7 +222,7 @@ async function planOf(
       latencyMs: known?.latencyMs.float ?? null,
     },
     after: { metric, value: known?.quantized ?? null, bytes, latencyMs: known?.latencyMs.quantized ?? null },
-    predicted: { loss: groups.reduce((sum, { choices }, g) => sum + choices[assignment[g]!]!.cost, 0) },
+    predicted: { loss, latencyMs: used.latencyMs ?? null },
     verified: known === null ? null : verifiedPart(known, undone),
     unverified: "unverified" in verified ? verified.unverified : null,
     search: {

@@ -1,6 +1,7 @@
 import { type Analysis, rangesOf } from "./analysis.js";
 import { type Band, type BandResult, withinBand } from "./data/band.js";
 import { standardErrorOfChange } from "./data/metrics/metric.js";
+import { BitwrightError } from "./errors.js";
 import { Evaluator } from "./evaluate/evaluator.js";
 import type { Layout } from "./export/layout.js";
 import type { PlannedLayer } from "./export/targets/target.js";
@@ -59,7 +60,8 @@ export async function searchPlan(
   const layerGroups = groupLayers(layers.map((layer) => onFloatKernel(layer, analysis)));
   const predictions = predictionsOf(layerGroups, scores, analysis.interactions);
   const { groups } = predictions;
-  const known = await resourcesOf(workspace, layerGroups, limits, options);
+  checkLatency(analysis, limits, run.minimize);
+  const known = await resourcesOf(workspace, layerGroups, analysis.latency, limits, options);
   const resources = run.minimize === "both" ? [...known, footprintOf(known.filter(sizeOrTime))] : known;
   const evaluator = await Evaluator.create(engine, simulator, dataset, "search", {
     batchSize: run.batchSize,
@@ -86,6 +88,15 @@ export async function searchPlan(
   };
   const result = await searches[run.search](problem, { onProgress, signal });
   return { groups, result, scores, choices, layout, predict: (assignment) => predict(problem, assignment) };
+}
+
+function checkLatency({ latency }: Analysis, { maxLatency }: Limits, minimize: Objective): void {
+  if (latency !== undefined || (maxLatency === undefined && minimize !== "latency")) return;
+  throw new BitwrightError("invalid-option", "the analysis has no latencies", {
+    where: maxLatency === undefined ? "minimize" : "max-latency",
+    expected: "an analysis with a latency model",
+    remedy: "Let analyze go on with --latency.",
+  });
 }
 
 const minimized = { both: "footprint", size: "bytes", latency: "latencyMs" } as const satisfies Record<

@@ -1,6 +1,7 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { type Amount, resolveAmount } from "./amount.js";
 import { layerBytes } from "./cost/bytes.js";
+import { type LatencyModel, latencyResource } from "./cost/latency-model.js";
 import { layerMacs } from "./cost/macs.js";
 import type { PlannedLayer } from "./export/targets/target.js";
 import { formats, type LayerChoice } from "./formats.js";
@@ -18,13 +19,20 @@ import type { Workspace } from "./workspace.js";
 export async function resourcesOf(
   workspace: Workspace,
   groups: readonly LayerGroup[],
+  latency: LatencyModel | undefined,
   limits: Limits,
   control: Control,
 ): Promise<Resource[]> {
   return [
     bytesResource(workspace, groups, limits.maxSize),
     macsResource(groups, await layerShapes(workspace, control), limits.maxMacs),
+    ...(latency === undefined ? [] : [limitedLatency(latency, groups, limits.maxLatency)]),
   ];
+}
+
+function limitedLatency(model: LatencyModel, groups: readonly LayerGroup[], limit: Amount | undefined): Resource {
+  const resource = latencyResource(model, groups);
+  return limit === undefined ? resource : { ...resource, limit: resolveAmount(limit, model.floatMs) };
 }
 
 /** Size and time together: what a configuration uses of each resource, as a share of what the float one does. */

@@ -3,6 +3,7 @@ import { writeAnalysis } from "../../analysis-node.js";
 import { analyze } from "../../analyze.js";
 import { bindingOf } from "../../binding.js";
 import { measuredFloatKernels } from "../../cost/float-kernels-node.js";
+import { measureWorkspaceLatency } from "../../cost/workspace-latency-node.js";
 import { openDataset } from "../../data/open-node.js";
 import { methods } from "../../methods.js";
 import { readModelFile } from "../../onnx/model-node.js";
@@ -25,6 +26,7 @@ interface Options extends AnalysisOptions {
   readonly output: string;
   readonly criteria: CriterionName[];
   readonly interactions: InteractionSource;
+  readonly latency?: boolean;
   readonly force?: boolean;
 }
 
@@ -38,6 +40,7 @@ export function define(command: Command): void {
       methods[defaults.method].criterion,
     ])
     .addOption(interactionsOption("second-order terms between every two sites").default("none"));
+  command.option("--latency", "time the model's parts in onnxruntime too, for limits on latency");
   addAnalysisOptions(command).option("--force", "replace a saved analysis of something else");
   addCommonOptions(command).action((model: string, options: Options) =>
     run(options, (session) => analyzeModel(model, options, session)),
@@ -60,6 +63,9 @@ async function analyzeModel(path: string, options: Options, session: Session): P
     binding,
     known,
     findFloatKernels: (ranges) => measuredFloatKernels(workspace, ranges, { onProgress, signal }),
+    ...(options.latency && {
+      measureLatency: (ranges) => measureWorkspaceLatency(workspace, ranges, { onProgress, signal }),
+    }),
     onPart: (part) => writeAnalysis(part, output),
     onProgress,
     signal,
