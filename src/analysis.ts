@@ -2,6 +2,7 @@ import type { BiasShifts } from "./calibrate/bias-correction.js";
 import type { LatencyModel } from "./cost/latency-model.js";
 import type { Range } from "./export/layout.js";
 import type { LayerChoice } from "./formats.js";
+import type { SavedWeights } from "./rounded-weights.js";
 import type { Site, SiteScores } from "./sensitivity/criterion.js";
 import type { CriterionName } from "./sensitivity/index.js";
 import type { Interactions } from "./sensitivity/interactions.js";
@@ -13,6 +14,8 @@ export interface Analysis {
   readonly binding: Binding;
   /** Range of every activation that the target may quantize, [min, max]. */
   readonly ranges: Readonly<Record<string, readonly [number, number]>>;
+  /** Weights that are not rounded to nearest. */
+  readonly roundedWeights: SavedWeights;
   /** Mean shift of each output channel that rounding a weight causes, by node and format; taken off the biases. */
   readonly biasShifts: BiasShifts;
   /** Nodes of the leading layers that this machine runs faster on float kernels, as measured; they take float activations. */

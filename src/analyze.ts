@@ -1,6 +1,7 @@
 import type { AnalysedSite, Analysis, Binding } from "./analysis.js";
 import { measureBiasShifts } from "./calibrate/bias-correction.js";
 import { calibrate } from "./calibrate/calibrate.js";
+import { roundWeights } from "./calibrate/round-weights.js";
 import type { LatencyModel } from "./cost/latency-model.js";
 import type { Dataset } from "./data/dataset.js";
 import { BitwrightError } from "./errors.js";
@@ -13,7 +14,7 @@ import type { Site } from "./sensitivity/criterion.js";
 import type { CriterionName } from "./sensitivity/index.js";
 import { type InteractionSource, noInteractions } from "./sensitivity/interactions.js";
 import { sitesOf } from "./sensitivity/sites.js";
-import type { Workspace } from "./workspace.js";
+import { roundedWeight, type Workspace } from "./workspace.js";
 
 /** What an analysis needs besides its workspace. */
 export interface AnalyzeOptions extends Control {
@@ -33,6 +34,8 @@ export interface AnalyzeOptions extends Control {
 
 /** Means over the positions of this many samples are steady. */
 const shiftSamples = 64;
+/** Second moments need more of them than means do. */
+const momentSamples = 128;
 
 /**
  * Calibrates the activations on the calibration split and scores every site by the criteria asked for, on the samples that the options name.
@@ -52,11 +55,23 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
         })
       : new Map<string, Range>(Object.entries(known.ranges).map(([name, [min, max]]) => [name, { min, max }]));
 
+  const roundedWeights =
+    known?.roundedWeights ??
+    (run.rounding === "nearest"
+      ? {}
+      : await roundWeights({
+          ...workspace,
+          samples: dataset.splits.calibration.slice(0, momentSamples),
+          batchSize: run.batchSize,
+          seed: run.seed,
+          onProgress,
+          signal,
+        }));
   const biasShifts =
     known?.biasShifts ??
     (await measureBiasShifts({
       ...workspace,
-      quantizer: workspace.weightQuantizer,
+      rounded: (layer, format) => roundedWeight(workspace, roundedWeights, layer, format),
       samples: dataset.splits.calibration.slice(0, shiftSamples),
       batchSize: run.batchSize,
       onProgress,
@@ -72,11 +87,12 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     divergence: workspace.divergence,
     signal,
   });
-  const sites = sitesOf(workspace, ranges, biasShifts, await shapesOf(workspace, tensors));
+  const sites = sitesOf(workspace, ranges, { roundedWeights, biasShifts }, await shapesOf(workspace, tensors));
   const analysis: Analysis = {
     version: 2,
     binding,
     ranges: Object.fromEntries([...ranges].map(([name, { min, max }]) => [name, [min, max] as const])),
+    roundedWeights,
     biasShifts,
     floatKernels,
     sites: sites.map(

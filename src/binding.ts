@@ -22,8 +22,8 @@ export async function bindingOf(
   known?: Analysis,
 ): Promise<Binding> {
   // Only what the numbers depend on: a search or another thread count may use the same analysis.
-  const { target, formats, calibration, loss, samples, probes, probing, weightProbes, batchSize, seed, arithmetic } =
-    options;
+  const { target, formats, calibration, rounding, loss, samples, probes, probing, weightProbes, batchSize } = options;
+  const { seed, arithmetic } = options;
   const binding: Binding = {
     model: await modelHash(model),
     data: await dataset.hash(),
@@ -31,6 +31,7 @@ export async function bindingOf(
       target,
       formats,
       calibration,
+      rounding,
       loss: loss ?? null,
       samples,
       probes,

@@ -1,5 +1,6 @@
 import type { Amount } from "./amount.js";
 import { type RangeMethodName, rangeMethods } from "./calibrate/observers.js";
+import { type RoundingName, roundings } from "./calibrate/round-weights.js";
 import type { Band } from "./data/band.js";
 import { BitwrightError } from "./errors.js";
 import { type TargetName, targets } from "./export/targets/index.js";
@@ -35,6 +36,8 @@ export interface RunOptions {
   readonly formats?: readonly Format[];
   /** How ranges of activations are chosen. */
   readonly calibration?: RangeMethodName;
+  /** How weights are rounded to integers. */
+  readonly rounding?: RoundingName;
   /** Loss that sensitivities predict; by default KL to the float model, or squared error where outputs are no classes. */
   readonly loss?: LossName;
   /** Samples that sensitivities are measured on: so many of the search split, or any of the data set. */
@@ -91,6 +94,7 @@ export const defaults = {
   minimize: "both",
   formats: ["int8", "int4"],
   calibration: "mse",
+  rounding: "error-feedback",
   samples: 64,
   probes: 16,
   probing: "network",
@@ -117,6 +121,7 @@ export function resolveOptions(options: RunOptions): Options {
     target: choice("target", options.target ?? defaults.target, keys(targets)),
     formats: (options.formats ?? defaults.formats).map((format) => choice("formats", format, keys(formats))),
     calibration: choice("calibration", options.calibration ?? defaults.calibration, keys(rangeMethods)),
+    rounding: choice("rounding", options.rounding ?? defaults.rounding, roundings),
     ...(options.loss !== undefined && { loss: choice("loss", options.loss, lossNames) }),
     samples: sampleChoice(options.samples ?? defaults.samples),
     probes: whole("probes", options.probes ?? defaults.probes, 1),

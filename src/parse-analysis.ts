@@ -4,6 +4,7 @@ import { parseLatencyModel } from "./cost/parse-latency-model.js";
 import type { Field } from "./data/field.js";
 import { formats } from "./formats.js";
 import { numbers, parseInteractions } from "./parse-interactions.js";
+import type { SavedWeights } from "./rounded-weights.js";
 import type { SiteScore, SiteScores } from "./sensitivity/criterion.js";
 import { type CriterionName, criteria } from "./sensitivity/index.js";
 
@@ -27,6 +28,7 @@ export function parseAnalysis(root: Field): Analysis {
       options: Object.fromEntries(options.entries().map(([name, { value }]) => [name, value])),
     },
     ranges: record(root.at("ranges"), parseRange),
+    roundedWeights: record(root.at("roundedWeights"), parseWeights),
     biasShifts: record(root.at("biasShifts"), parseShifts),
     floatKernels: root
       .at("floatKernels")
@@ -46,6 +48,14 @@ function parseRange(field: Field): readonly [number, number] {
   const [min, max, ...rest] = field.list();
   if (min === undefined || max === undefined || rest.length > 0) field.fail("[smallest, largest]");
   return [min.number(), max.number()];
+}
+
+function parseWeights(field: Field): SavedWeights[string] {
+  field.object(Object.keys(formats));
+  return record(field, (weight) => {
+    const { scales, codes } = weight.object(["scales", "codes"]);
+    return { scales: scales.text(), codes: codes.text() };
+  });
 }
 
 function parseShifts(field: Field): BiasShifts[string] {

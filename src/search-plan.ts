@@ -56,7 +56,7 @@ export async function searchPlan(
   const { limits, criterion, onProgress, signal } = options;
   const scores = analysis.criteria[criterion]!;
   const ranges = rangesOf(analysis);
-  const rounding = layoutOptions(workspace, analysis.biasShifts);
+  const rounding = layoutOptions(workspace, analysis);
   const layerGroups = groupLayers(layers.map((layer) => onFloatKernel(layer, analysis)));
   const predictions = predictionsOf(layerGroups, scores, analysis.interactions);
   const { groups } = predictions;

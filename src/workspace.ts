@@ -1,6 +1,6 @@
+import type { Analysis } from "./analysis.js";
 import type { Backend } from "./backend/backend.js";
 import { searchScale } from "./backend/kernels.js";
-import type { BiasShifts } from "./calibrate/bias-correction.js";
 import { fitDataset } from "./data/check-model.js";
 import type { Dataset } from "./data/dataset.js";
 import { requireSamples } from "./data/splits.js";
@@ -10,13 +10,14 @@ import { type Divergence, divergenceFor } from "./evaluate/evaluator.js";
 import { Simulator } from "./evaluate/simulator.js";
 import { targets } from "./export/targets/index.js";
 import type { LayoutOptions, PlannedLayer, Target } from "./export/targets/target.js";
-import { type WeightScales, weightQuantizer } from "./export/weight-quantizer.js";
-import { type Format, formats } from "./formats.js";
+import { quantizerOfWeight, type WeightScales } from "./export/weight-quantizer.js";
+import type { WeightFormat } from "./formats.js";
 import { type Change, cleanModel } from "./onnx/clean/index.js";
 import { Graph } from "./onnx/graph.js";
 import type { OnnxModel } from "./onnx/model.js";
 import type { Options } from "./options.js";
-import type { Quantizer } from "./quantizer.js";
+import { roundTo } from "./round-to.js";
+import { readWeights, type SavedWeights } from "./rounded-weights.js";
 import type { LossName } from "./sensitivity/criterion.js";
 import type { TensorOf } from "./tensor.js";
 
@@ -40,8 +41,6 @@ export interface Workspace extends AsyncDisposable {
   readonly divergence: Divergence;
   /** Scales with the least squared error for every layer's weight. */
   readonly weightScales: WeightScales;
-  /** The quantizer of a layer's weight in a format, with these scales. */
-  weightQuantizer(layer: PlannedLayer, format: Format): Quantizer;
   weight(initializer: string): TensorOf<"float32">;
 }
 
@@ -90,20 +89,34 @@ export async function openWorkspace(
     loss: options.loss ?? (divergence === "kl" ? "kl" : "mse"),
     divergence,
     weightScales,
-    weightQuantizer(layer, format) {
-      const bits = formats[format].bits === 4 ? 4 : 8;
-      const limit = 2 ** (bits - 1) - 1;
-      const scales = weightScales({ layer, weight: weight(layer.weight.initializer), limit });
-      return weightQuantizer(bits, limit, layer.weight.channelAxis, scales);
-    },
     weight,
     [Symbol.asyncDispose]: () => engine.dispose(),
   };
 }
 
+/** The values that a layer's weight takes in a format. */
+export async function roundedWeight(
+  { backend, weight, weightScales }: Pick<Workspace, "backend" | "weight" | "weightScales">,
+  saved: SavedWeights,
+  layer: PlannedLayer,
+  format: WeightFormat,
+): Promise<Float32Array> {
+  const rounded = readWeights(saved)(layer, format);
+  if (rounded !== undefined) return rounded.values;
+  const exact = weight(layer.weight.initializer);
+  return roundTo(backend, exact.data, exact.dims, quantizerOfWeight(layer, exact, format, { weightScales }));
+}
+
 /** How layouts of this model round weights, and what they take off biases for it. */
-export function layoutOptions({ weightScales }: Workspace, biasShifts: BiasShifts): LayoutOptions {
-  return { weightScales, biasCorrections: ({ node }, format) => biasShifts[node]?.[format] };
+export function layoutOptions(
+  { weightScales }: Workspace,
+  { roundedWeights, biasShifts }: Pick<Analysis, "roundedWeights" | "biasShifts">,
+): LayoutOptions {
+  return {
+    weightScales,
+    roundedWeights: readWeights(roundedWeights),
+    biasCorrections: ({ node }, format) => biasShifts[node]?.[format],
+  };
 }
 
 function withFormats(layer: PlannedLayer, { formats }: Options): PlannedLayer {

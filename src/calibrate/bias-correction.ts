@@ -1,25 +1,22 @@
-import type { Backend } from "../backend/backend.js";
-import { fakeQuantize } from "../backend/kernels.js";
 import type { Dataset } from "../data/dataset.js";
 import type { EngineModel } from "../evaluate/engine-model.js";
 import type { PlannedLayer } from "../export/targets/target.js";
-import type { Format } from "../formats.js";
+import type { Format, WeightFormat } from "../formats.js";
 import { type Control, Stage } from "../progress.js";
-import type { Quantizer } from "../quantizer.js";
 import { elementCount, type TensorOf } from "../tensor.js";
 
 /** Mean shift of each output channel that rounding a layer's weight causes, by node and format. */
 export type BiasShifts = Readonly<Record<string, Readonly<Partial<Record<Format, readonly number[]>>>>>;
 
 export interface BiasCorrectionOptions extends Control {
-  readonly backend: Backend;
   readonly engine: EngineModel;
   readonly dataset: Dataset;
   readonly samples: Uint32Array;
   readonly batchSize: number;
   readonly layers: readonly PlannedLayer[];
   weight(initializer: string): TensorOf<"float32">;
-  quantizer(layer: PlannedLayer, format: Format): Quantizer;
+  /** The values that a layer's weight takes in a format. */
+  rounded(layer: PlannedLayer, format: WeightFormat): Promise<Float32Array>;
 }
 
 /**
@@ -59,15 +56,15 @@ export async function measureBiasShifts(options: BiasCorrectionOptions): Promise
 }
 
 async function shiftsOf(
-  { backend, weight, quantizer }: BiasCorrectionOptions,
+  { weight, rounded: roundedWeight }: BiasCorrectionOptions,
   layer: PlannedLayer,
-  format: Format,
+  format: WeightFormat,
   sum: Float64Array,
   positions: number,
 ): Promise<number[]> {
   const { data, dims } = weight(layer.weight.initializer);
   const { channels, channelAxis } = layer.weight;
-  const rounded = await fakeQuantize(backend, data, dims, quantizer(layer, format));
+  const rounded = await roundedWeight(layer, format);
   const inner = elementCount(dims.slice(channelAxis + 1));
   const shifts = new Array<number>(channels).fill(0);
   for (let i = 0; i < data.length; i++) {

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { type RangeMethodName, rangeMethods } from "../calibrate/observers.js";
+import { type RoundingName, roundings } from "../calibrate/round-weights.js";
 import { type TargetName, targets } from "../export/targets/index.js";
 import { type Format, formats } from "../formats.js";
 import { type Arithmetic, arithmetics, defaults, type RunOptions, type SampleRange } from "../options.js";
@@ -19,6 +20,7 @@ export interface AnalysisOptions extends CommonOptions {
   readonly target: TargetName;
   readonly formats: Format[];
   readonly calibration: RangeMethodName;
+  readonly rounding: RoundingName;
   readonly loss?: LossName;
   readonly samples: number | SampleRange;
   readonly probes: number;
@@ -44,6 +46,7 @@ export function addAnalysisOptions(command: Command): Command {
         defaults.calibration,
       ),
     )
+    .addOption(choice("--rounding <kind>", "how weights are rounded to integers", roundings).default(defaults.rounding))
     .addOption(choice("--loss <name>", "loss whose rise is predicted (default: that suits the metric)", lossNames))
     .option(
       "--samples <n|a:b>",
@@ -79,6 +82,7 @@ export function runOptions(given: AnalysisOptions): RunOptions {
     target,
     formats,
     calibration,
+    rounding,
     loss,
     samples,
     probes,
@@ -89,7 +93,7 @@ export function runOptions(given: AnalysisOptions): RunOptions {
     threads,
   } = given;
   return {
-    ...{ target, formats, calibration, samples, probes, probing, weightProbes, batchSize, arithmetic },
+    ...{ target, formats, calibration, rounding, samples, probes, probing, weightProbes, batchSize, arithmetic },
     ...(loss !== undefined && { loss }),
     ...(seed !== undefined && { seed }),
     ...(threads !== undefined && { threads }),

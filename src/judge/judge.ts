@@ -141,7 +141,7 @@ async function measure(
     signal,
   });
   const ranges = rangesOf(analysis);
-  const rounding = layoutOptions(workspace, analysis.biasShifts);
+  const rounding = layoutOptions(workspace, analysis);
   const stage = new Stage(control, "judge", configurations.length);
   const measured: number[] = [];
   for (const choices of configurations) {

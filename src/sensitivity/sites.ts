@@ -1,4 +1,4 @@
-import type { BiasShifts } from "../calibrate/bias-correction.js";
+import type { Analysis } from "../analysis.js";
 import type { LayoutParts } from "../evaluate/simulator.js";
 import type { Range } from "../export/layout.js";
 import type { LayoutOptions, PlannedLayer } from "../export/targets/target.js";
@@ -12,10 +12,10 @@ import type { ActivationSite, Site, WeightSite } from "./criterion.js";
 export function sitesOf(
   workspace: Workspace,
   ranges: ReadonlyMap<string, Range>,
-  biasShifts: BiasShifts,
+  rounding: Pick<Analysis, "roundedWeights" | "biasShifts">,
   dims: ReadonlyMap<string, readonly number[]>,
 ): Site[] {
-  const options = layoutOptions(workspace, biasShifts);
+  const options = layoutOptions(workspace, rounding);
   const weightLayouts = weightsAlone(workspace, ranges, options);
   const activations = activationQuantizers(workspace, ranges, options);
   return workspace.layers.flatMap((layer): Site[] => {

@@ -80,6 +80,7 @@ export function sampleAnalysis(count: number): Analysis {
     version: 2,
     binding: { model: "m", data: "d", options: { samples: 64 } },
     ranges: { x: [-1, 1] },
+    roundedWeights: {},
     biasShifts: {},
     floatKernels: [],
     sites,

@@ -27,7 +27,7 @@ const dims = new Map(["x", "c", "d"].map((tensor) => [tensor, [2, 6]]));
 const shifts = { first: { int8: [1, 2, 3, 4, 5, 6] }, third: { int4: [1, 2, 3] } };
 
 test("every site alone is the layout in which one layer has the format and the rest is float", () => {
-  const sites = sitesOf(workspace, ranges, shifts, dims);
+  const sites = sitesOf(workspace, ranges, { roundedWeights: {}, biasShifts: shifts }, dims);
   const ids = ["first", "second", "third"].flatMap((node) => [`${node}/weight`, `${node}/activation`]);
   expect(sites.map(({ id }) => id)).toEqual(ids);
   for (const site of sites) {
@@ -36,7 +36,12 @@ test("every site alone is the layout in which one layer has the format and the r
       const { weights, biases, edges } = site.alone(format);
       if (site.kind === "weight") {
         const choice = new Map([[site.node, { weight: format, activation: "float" }]] as const);
-        const layout = target.layout(model, choice, ranges, layoutOptions(workspace, shifts));
+        const layout = target.layout(
+          model,
+          choice,
+          ranges,
+          layoutOptions(workspace, { roundedWeights: {}, biasShifts: shifts }),
+        );
         expect({ weights, biases, edges }).toEqual({ weights: layout.weights, biases: layout.biases, edges: [] });
         expect(quantizer).toBe(weights[0]!.quantizer);
       } else {

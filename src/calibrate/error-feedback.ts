@@ -1,0 +1,130 @@
+/** A row of a weight on a symmetric grid. */
+export interface RoundedRow {
+  /** float32 */
+  readonly scale: number;
+  readonly codes: Int32Array;
+}
+
+/**
+ * Rounds the rows of a matrix so that what they make of their inputs x changes little, E[((q - w) x)^2] = e^T R e with e = q - w and R = E[x x^T], rather
+ * than each element by itself (GPTQ, Frantar et al. 2022; OBQ, Frantar and Alistarh 2022). With R = L^T L, L lower triangular, that is |L e|^2,
+ * so every element is rounded to where it best makes up for the errors of those before it: Babai's nearest plane, which gives GPTQ's codes
+ * and needs no inverse. The scale is the best of a few around the given one, which had each element rounded by itself.
+ */
+export class ErrorFeedback {
+  readonly #width: number;
+  readonly #order: Uint32Array;
+  readonly #factor: Float64Array;
+  readonly #errors: readonly Float64Array[];
+
+  /**
+   * @param moments - R, width x width, C order, on and below the diagonal.
+   * @param count - Vectors that R is a mean over.
+   */
+  constructor(moments: Float64Array, width: number, count: number) {
+    this.#width = width;
+    this.#order = fallingDiagonal(moments, width);
+    this.#factor = factorize(moments, this.#order, shrinkage(moments, width, count));
+    this.#errors = scaleFactors.map(() => new Float64Array(width));
+  }
+
+  /**
+   * @param weights - A row.
+   * @param scale - Of the row when its elements are rounded by themselves.
+   * @param limit - Codes are at most this, and at least its negative.
+   */
+  round(weights: Float64Array, scale: number, limit: number): RoundedRow {
+    const width = this.#width;
+    if (scale === 0) return { scale, codes: new Int32Array(width) };
+    const order = this.#order;
+    const factor = this.#factor;
+    const scales = scaleFactors.map((by) => Math.fround(by * scale)) as [number, number, number, number];
+    const codes = scaleFactors.map(() => new Int32Array(width));
+    const totals = new Float64Array(scaleFactors.length);
+    const [e0, e1, e2, e3] = this.#errors as [Float64Array, Float64Array, Float64Array, Float64Array];
+    const carried = new Float64Array(scaleFactors.length);
+    for (let j = 0; j < width; j++) {
+      const line = j * width;
+      // All scales in one pass: the factor is what memory has to bring.
+      let [c0, c1, c2, c3] = [0, 0, 0, 0];
+      for (let i = 0; i < j; i++) {
+        const f = factor[line + i]!;
+        c0 += f * e0[i]!;
+        c1 += f * e1[i]!;
+        c2 += f * e2[i]!;
+        c3 += f * e3[i]!;
+      }
+      carried.set([c0, c1, c2, c3]);
+      const weight = weights[order[j]!]!;
+      const pivot = factor[line + j]!;
+      for (let s = 0; s < scales.length; s++) {
+        const wanted = Math.round((weight - carried[s]! / pivot) / scales[s]!);
+        const code = Math.min(limit, Math.max(-limit, wanted));
+        const error = code * scales[s]! - weight;
+        codes[s]![order[j]!] = code;
+        this.#errors[s]![j] = error;
+        totals[s]! += (carried[s]! + pivot * error) ** 2;
+      }
+    }
+    const best = totals.indexOf(Math.min(...totals));
+    return { scale: scales[best]!, codes: codes[best]! };
+  }
+}
+
+/** Scales that are tried, as multiples of the given one. */
+const scaleFactors = [0.9, 1, 1.1, 1.2];
+
+/** Elements by falling second moment: what counts most is rounded while there are others to make up for it. */
+function fallingDiagonal(moments: Float64Array, width: number): Uint32Array {
+  const diagonal = (i: number) => moments[i * width + i]!;
+  return Uint32Array.from({ length: width }, (_, i) => i).sort((a, b) => diagonal(b) - diagonal(a) || a - b);
+}
+
+/**
+ * Share of the off-diagonal elements that is chance, as far as the correlations themselves tell (Schaefer and Strimmer 2005, target D): few vectors
+ * show correlations that others do not have, and errors would be moved to where only other vectors see them.
+ */
+function shrinkage(moments: Float64Array, width: number, count: number): number {
+  let chance = 0;
+  let squares = 0;
+  for (let i = 0; i < width; i++) {
+    for (let j = 0; j < i; j++) {
+      const scale = moments[i * width + i]! * moments[j * width + j]!;
+      if (scale <= 0) continue;
+      const square = Math.min(1, moments[i * width + j]! ** 2 / scale);
+      chance += (1 - square) ** 2 / Math.max(1, count - 1);
+      squares += square;
+    }
+  }
+  return squares > 0 ? Math.min(1, chance / squares) : 0;
+}
+
+/** Share of the mean diagonal that is added to the diagonal, as by GPTQ: few vectors do not make a matrix of full rank. */
+const damping = 0.01;
+
+/** L with R, shrunk and damped, = L^T L, elements in the given order: Cholesky's factorization from the last element back. */
+function factorize(moments: Float64Array, order: Uint32Array, shrunk: number): Float64Array {
+  const width = order.length;
+  let trace = 0;
+  for (let i = 0; i < width; i++) trace += moments[i * width + i]!;
+  const added = trace > 0 ? (damping * trace) / width : 1;
+  const factor = new Float64Array(width * width);
+  for (let i = 0; i < width; i++) {
+    for (let j = 0; j <= i; j++) {
+      const [a, b] = [order[i]!, order[j]!];
+      const moment = moments[Math.max(a, b) * width + Math.min(a, b)]!;
+      factor[i * width + j] = i === j ? moment + added : moment * (1 - shrunk);
+    }
+  }
+  for (let k = width - 1; k >= 0; k--) {
+    const line = k * width;
+    const pivot = Math.sqrt(factor[line + k]!);
+    for (let j = 0; j < k; j++) factor[line + j]! /= pivot;
+    factor[line + k] = pivot;
+    for (let i = 0; i < k; i++) {
+      const f = factor[line + i]!;
+      for (let j = 0; j <= i; j++) factor[i * width + j]! -= f * factor[line + j]!;
+    }
+  }
+  return factor;
+}

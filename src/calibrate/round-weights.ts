@@ -1,0 +1,108 @@
+import type { Dataset } from "../data/dataset.js";
+import type { EngineModel } from "../evaluate/engine-model.js";
+import type { PlannedLayer } from "../export/targets/target.js";
+import { takesScales, type WeightScales } from "../export/weight-quantizer.js";
+import { type Format, formats } from "../formats.js";
+import type { OnnxModel } from "../onnx/model.js";
+import { type Control, Stage } from "../progress.js";
+import { type SavedWeight, type SavedWeights, saveWeight } from "../rounded-weights.js";
+import type { TensorOf } from "../tensor.js";
+import { ErrorFeedback } from "./error-feedback.js";
+import { type LayerRows, layerRows } from "./layer-rows.js";
+import { centred, type Moments, measureMoments } from "./moments.js";
+
+/** How weights are rounded: each element by itself, or each so that it makes up for the errors of others in its row. */
+export type RoundingName = (typeof roundings)[number];
+
+export const roundings = ["error-feedback", "nearest"] as const;
+
+export interface RoundWeightsOptions extends Control {
+  readonly engine: EngineModel;
+  readonly model: OnnxModel;
+  readonly dataset: Dataset;
+  readonly samples: Uint32Array;
+  readonly batchSize: number;
+  readonly seed: number;
+  readonly layers: readonly PlannedLayer[];
+  weight(initializer: string): TensorOf<"float32">;
+  /** Scales under which each element is rounded by itself. */
+  readonly weightScales: WeightScales;
+}
+
+interface Task {
+  readonly layer: PlannedLayer;
+  readonly rows: LayerRows;
+  readonly formats: readonly Format[];
+}
+
+/**
+ * Rounds every weight that multiplies vectors, in every format whose scales can be chosen and that its layer may take, with feedback of the errors under
+ * the second moments of the layer's input over the samples. Where the layer has a bias, what moves the mean of its output is left out of
+ * account, because bias correction takes that off.
+ */
+export async function roundWeights(options: RoundWeightsOptions): Promise<SavedWeights> {
+  const tasks = tasksOf(options);
+  const moments = await measureMoments(
+    tasks.map(({ layer, rows }) => ({ key: layer.weight.initializer, tensor: layer.input.tensor, rows })),
+    options,
+  );
+  const rounded: Record<string, Partial<Record<Format, SavedWeight>>> = {};
+  const stage = new Stage(options, "error feedback", tasks.length);
+  for (const task of tasks) {
+    const { initializer } = task.layer.weight;
+    rounded[initializer] ??= roundWeight(task, moments.get(initializer)!, options);
+    stage.step(task.layer.node);
+    // Lets signals and timers in between.
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  return rounded;
+}
+
+/** The layers with such weights. Of a weight that several layers read all have to read it alike. */
+function tasksOf({ layers, model }: RoundWeightsOptions): Task[] {
+  const nodes = new Map(model.graph.node.map((node) => [node.name, node]));
+  const tasks = layers.flatMap((layer): Task[] => {
+    const rows = layerRows(nodes.get(layer.node)!, layer);
+    const narrow = layer.choices
+      .map(({ weight }) => weight)
+      .filter((format) => format !== "float" && takesScales(format));
+    return rows === undefined || narrow.length === 0 ? [] : [{ layer, rows, formats: [...new Set(narrow)] }];
+  });
+  return tasks.filter(({ layer: { op, weight } }) =>
+    layers.every(
+      (other) =>
+        other.weight.initializer !== weight.initializer ||
+        (other.op === op && other.weight.channelAxis === weight.channelAxis),
+    ),
+  );
+}
+
+function roundWeight(
+  { layer, rows, formats: wanted }: Task,
+  moments: Moments,
+  { weight: weightOf, weightScales }: RoundWeightsOptions,
+): Partial<Record<Format, SavedWeight>> {
+  const weight = weightOf(layer.weight.initializer);
+  const grids = wanted.map((format) => {
+    const { bits } = formats[format];
+    const limit = 2 ** (bits - 1) - 1;
+    const given = weightScales({ layer, weight, limit });
+    const codes = new Int8Array(weight.data.length);
+    return { format, bits, limit, given, scales: new Float32Array(given.length), codes };
+  });
+  const row = new Float64Array(rows.width);
+  for (let group = 0; group < rows.groups; group++) {
+    const product = layer.bias === undefined ? moments.products[group]! : centred(moments, group);
+    const feedback = new ErrorFeedback(product, rows.width, moments.count);
+    for (let r = 0; r < rows.rows; r++) {
+      for (let c = 0; c < rows.width; c++) row[c] = weight.data[rows.element(group, r, c)]!;
+      const channel = group * rows.rows + r;
+      for (const { given, limit, scales, codes } of grids) {
+        const rounded = feedback.round(row, given[channel]!, limit);
+        scales[channel] = rounded.scale;
+        for (let c = 0; c < rows.width; c++) codes[rows.element(group, r, c)] = rounded.codes[c]!;
+      }
+    }
+  }
+  return Object.fromEntries(grids.map(({ format, scales, codes, bits }) => [format, saveWeight(scales, codes, bits)]));
+}
