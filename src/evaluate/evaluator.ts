@@ -28,7 +28,7 @@ export function divergenceFor(metric: Metric, { graph }: OnnxModel): Divergence 
   const output = metric.output ?? graph.output[0]?.name ?? "";
   const dims = declaredTypes(graph).get(output)?.dims;
   const single = dims?.slice(1).every((dim) => dim === 1) ?? false;
-  return single || ["psnr", "spearman"].includes(metric.name) ? "squared-error" : "kl";
+  return single || ["ap", "psnr", "spearman"].includes(metric.name) ? "squared-error" : "kl";
 }
 
 /** The divergence as a metric of the output that is judged. */

@@ -2,6 +2,7 @@ import { BitwrightError } from "../../errors.js";
 import { Field } from "../field.js";
 import { parseAccuracy } from "./accuracy.js";
 import { agreement } from "./agreement.js";
+import { parseAveragePrecision } from "./average-precision.js";
 import { crossEntropy } from "./cross-entropy.js";
 import { parseF1 } from "./f1.js";
 import { parseKl } from "./kl.js";
@@ -20,6 +21,7 @@ export const metrics = {
   topk: parseTopk,
   accuracy: parseAccuracy,
   f1: parseF1,
+  ap: parseAveragePrecision,
   agreement: withoutOptions(agreement),
   kl: parseKl,
   "cross-entropy": withoutOptions(crossEntropy),

@@ -40,6 +40,17 @@ export interface Scores {
   readonly truth?: Float64Array;
   /** 1 where the model is right; only for metrics that say so of every sample. */
   readonly correct?: Uint8Array;
+  /** What detectors found in all samples, and the classes of what there was to find. */
+  readonly detections?: readonly Detection[];
+  readonly objects?: readonly number[];
+}
+
+/** A box that a detector gives. */
+export interface Detection {
+  readonly label: number;
+  readonly score: number;
+  /** Whether it is the first to be at an object. */
+  readonly hit: boolean;
 }
 
 /** A built-in metric: its name, or its name with options. */
@@ -49,11 +60,11 @@ export type MetricChoice =
 
 /**
  * Standard error of the change of a mean between two models on the same samples. 0 for figures that are no means over
- * samples, such as F1 and rank correlation.
+ * samples, such as F1, rank correlation and average precision.
  */
 export function standardErrorOfChange(before: Scores, after: Scores): number {
   const count = before.value.length;
-  if (count < 2 || before.truth !== undefined) return 0;
+  if (count < 2 || before.truth !== undefined || before.detections !== undefined) return 0;
   const weight = (i: number) => before.weight?.[i] ?? 1;
   let total = 0;
   let sum = 0;

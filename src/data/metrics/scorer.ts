@@ -56,5 +56,16 @@ export function concatenateScores(parts: readonly Scores[]): Scores {
   const correct = parts.every((part) => part.correct !== undefined) && {
     correct: Uint8Array.from(parts.flatMap((part) => [...part.correct!])),
   };
-  return { value: new Float64Array(), ...column("value"), ...column("weight"), ...column("truth"), ...correct };
+  const boxes = parts.every((part) => part.detections !== undefined) && {
+    detections: parts.flatMap((part) => part.detections!),
+    objects: parts.flatMap((part) => part.objects ?? []),
+  };
+  return {
+    value: new Float64Array(),
+    ...column("value"),
+    ...column("weight"),
+    ...column("truth"),
+    ...correct,
+    ...boxes,
+  };
 }
