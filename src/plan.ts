@@ -23,6 +23,8 @@ export interface Plan {
   };
   /** What the exported file did in onnxruntime on the verify split; null when that was not run. */
   readonly verified: Verified | null;
+  /** Limits that the file does not meet, as verified and measured, or as predicted where it was not run. */
+  readonly unmet: readonly (keyof Limits | "band")[];
   /** Why it was not run; null when it was. */
   readonly unverified: string | null;
   readonly search: {

@@ -23,6 +23,8 @@ export interface OutputOptions {
   readonly plan?: string;
   readonly report?: string;
   readonly verbose?: boolean;
+  /** False for `--no-verify`. */
+  readonly verify: boolean;
 }
 
 /** `name.onnx` gives `name.<suffix>` beside it. */
@@ -55,6 +57,7 @@ export async function writeQuantized(session: Session, job: QuantizeJob, options
     data: dataset,
     limits,
     output,
+    verify: options.verify,
     backend: await session.backend(),
     ...(known !== undefined && { analysis: known }),
     ...(saveAnalysis !== undefined && { onAnalysis: (part) => writeAnalysis(part, saveAnalysis) }),

@@ -20,7 +20,7 @@ function header({ about, plan }: Report): string {
   const [title, good, text] =
     verified === null
       ? (["Not verified", false, `${unverified}. So far: ${describeSearch(plan)}.`] as const)
-      : verified.withinBand
+      : plan.unmet.length === 0
         ? (["Inside the limits", true, evidence(verified)] as const)
         : (["Outside the limits", false, evidence(verified)] as const);
   return element(

@@ -20,3 +20,16 @@ export function describeLimits({ keep, maxKl, maxSize, maxLatency, maxMacs }: Li
     ...most(maxMacs, "multiply-accumulates", count),
   ].join(" and ");
 }
+
+/** The limits that a plan does not meet, in words. */
+export function describeUnmet(unmet: readonly (keyof Limits | "band")[]): string {
+  const names = {
+    band: "accuracy",
+    keep: "accuracy",
+    maxKl: "divergence",
+    maxSize: "size",
+    maxLatency: "latency",
+    maxMacs: "multiply-accumulates",
+  };
+  return `not met: the limit on ${unmet.map((limit) => names[limit]).join(", ")}`;
+}

@@ -1,6 +1,7 @@
 import type { PairedComparison } from "../data/statistics.js";
 import type { Plan, Verified } from "../plan.js";
 import { columns } from "./columns.js";
+import { describeUnmet } from "./limits.js";
 import type { Report, ReportLayer } from "./report.js";
 import { bytes, digits, metricValue, milliseconds, percent, plural } from "./units.js";
 
@@ -93,10 +94,11 @@ export function describeSearch({ before, search }: Plan): string {
 }
 
 function verification({ plan }: Report): string[] {
-  const { verified, unverified } = plan;
-  if (verified === null) return [`not verified: ${unverified}`, describeSearch(plan)];
+  const { verified, unverified, unmet } = plan;
+  const outside = unmet.length === 0 ? [] : [describeUnmet(unmet)];
+  if (verified === null) return [`not verified: ${unverified}`, describeSearch(plan), ...outside];
   const where = `in onnxruntime on ${plural(verified.samples, "sample")} that were held back`;
-  const lines = [`${verified.withinBand ? "verified" : "NOT within the limits"} ${where}`];
+  const lines = [`${unmet.length === 0 ? "verified" : "NOT within the limits"} ${where}`, ...outside];
   const detectable = verified.paired?.smallestDetectableDrop;
   if (detectable !== undefined)
     lines.push(`so many samples show a drop of ${(100 * detectable).toFixed(2)} points or more`);

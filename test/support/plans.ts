@@ -41,6 +41,7 @@ export function samplePlan(count: number): Plan {
       latencyRatio: 0.5,
       undone: 0,
     },
+    unmet: [],
     unverified: null,
     search: {
       evaluations: 3,

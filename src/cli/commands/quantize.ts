@@ -29,6 +29,7 @@ export function define(command: Command): void {
     .option("--plan <file>", "where the plan goes (default: beside the output)")
     .option("--report <file>", "where the report goes (default: beside the output)")
     .option("--force", "replace a saved analysis of something else")
+    .option("--no-verify", "write the model as searched, without running it in onnxruntime")
     .option("--verbose", "print every layer");
   addCommonOptions(command).action((model: string, given: Options) => {
     const options = { ...given, output: given.output ?? `${basename(model, ".onnx")}.q.onnx` };

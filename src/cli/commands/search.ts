@@ -29,6 +29,7 @@ export function define(command: Command): void {
   addMethodOptions(addLimitOptions(command), "the first that the analysis has all of")
     .option("--plan <file>", "where the plan goes (default: beside the output)")
     .option("--report <file>", "where the report goes (default: beside the output)")
+    .option("--no-verify", "write the model as searched, without running it in onnxruntime")
     .option("--verbose", "print every layer");
   addCommonOptions(command).action((model: string, options: Options) =>
     run(options, (session) => searchModel(model, options, session)),

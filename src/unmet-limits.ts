@@ -1,0 +1,32 @@
+import { resolveAmount } from "./amount.js";
+import type { Limits } from "./options.js";
+import type { Plan } from "./plan.js";
+
+/** What is known of a written file and its configuration. */
+export interface LimitFigures extends Pick<Plan, "before" | "after" | "predicted" | "verified"> {
+  /** Whether the search found the configuration inside the band. */
+  readonly bandAsSearched: boolean;
+  /** Multiply-accumulates counted by width, of the float model and of the configuration. */
+  readonly macs: { readonly float: number; readonly quantized: number };
+  /** Time that the latency model gives the float model, in milliseconds. */
+  readonly floatLatencyMs: number | null;
+}
+
+/** Names of the limits that a written file does not meet: as verified and measured, or as predicted where it was not run. */
+export function unmetLimits(
+  { maxSize, maxLatency, maxMacs }: Limits,
+  figures: LimitFigures,
+): (keyof Limits | "band")[] {
+  const { before, after, predicted, verified, bandAsSearched, macs, floatLatencyMs } = figures;
+  const unmet: (keyof Limits | "band")[] = [];
+  if (!(verified?.withinBand ?? bandAsSearched)) unmet.push("band");
+  if (maxSize !== undefined && after.bytes > resolveAmount(maxSize, before.bytes)) unmet.push("maxSize");
+  if (maxLatency !== undefined) {
+    const float = before.latencyMs ?? floatLatencyMs ?? Number.NaN;
+    // The ratio of interleaved runs is steadier than the two medians.
+    const taken = verified === null ? (predicted.latencyMs ?? Number.NaN) : verified.latencyRatio * float;
+    if (!(taken <= resolveAmount(maxLatency, float))) unmet.push("maxLatency");
+  }
+  if (maxMacs !== undefined && macs.quantized > resolveAmount(maxMacs, macs.float)) unmet.push("maxMacs");
+  return unmet;
+}

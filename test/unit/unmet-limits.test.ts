@@ -1,0 +1,30 @@
+import { describe, expect, it } from "vitest";
+import { type LimitFigures, unmetLimits } from "../../src/unmet-limits.js";
+
+const figures: LimitFigures = {
+  before: { metric: "top1", value: null, bytes: 1000, latencyMs: null },
+  after: { metric: "top1", value: null, bytes: 300, latencyMs: null },
+  predicted: { loss: 0.01, latencyMs: 6 },
+  verified: null,
+  bandAsSearched: true,
+  macs: { float: 100, quantized: 30 },
+  floatLatencyMs: 10,
+};
+
+describe("unmet limits", () => {
+  it("holds figures to limits, absolute ones and shares of the float model's", () => {
+    const at = { maxSize: { share: 0.3 }, maxLatency: { absolute: 6 }, maxMacs: { share: 0.3 } };
+    expect(unmetLimits(at, figures)).toEqual([]);
+    const below = { maxSize: { absolute: 299 }, maxLatency: { share: 0.59 }, maxMacs: { absolute: 29 } };
+    expect(unmetLimits(below, figures)).toEqual(["maxSize", "maxLatency", "maxMacs"]);
+  });
+
+  it("takes the search's word for the band only where nothing was verified", () => {
+    expect(unmetLimits({ keep: 0.99 }, { ...figures, bandAsSearched: false })).toEqual(["band"]);
+  });
+
+  it("does not take a time that nobody knows for one that is short enough", () => {
+    const unknown = { ...figures, predicted: { loss: 0, latencyMs: null }, floatLatencyMs: null };
+    expect(unmetLimits({ maxLatency: { absolute: 1 } }, unknown)).toEqual(["maxLatency"]);
+  });
+});
