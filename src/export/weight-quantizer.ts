@@ -53,7 +53,7 @@ export interface WeightQuantizerOptions {
 
 /**
  * The quantizer of a layer's weight in a format, with the scales that the format has; symmetric but for blocks.
- * @throws BitwrightError `invalid-option` when the given scales are not usable.
+ * @throws BitwrightError `invalid-option` when the scales are not usable.
  */
 export function quantizerOfWeight(
   layer: Layer,
@@ -65,12 +65,13 @@ export function quantizerOfWeight(
   if (isFloating(format)) {
     const granularity = granularityOf(layer.weight, format);
     if (!formats[format].scaled) return { format, granularity, scales: Float32Array.of(1) };
-    return { format, granularity, scales: usableScales(coveringScales(weight, granularity, largestFloat(format))) };
+    const scales = coveringScales(weight, granularity, largestFloat(format));
+    return { format, granularity, scales: usableScales(layer, layer.weight.channels, scales) };
   }
   const limit = format === "int8" && reduceRange ? 63 : 2 ** (formats[format].bits - 1) - 1;
-  const request = { layer, weight, limit };
-  const scales = takesScales(format) ? givenScales(weightScales, request) : minmaxScales(request);
-  return weightQuantizer(formats[format].bits, limit, layer.weight.channelAxis, usableScales(scales));
+  const scalesOf = takesScales(format) ? weightScales : minmaxScales;
+  const scales = usableScales(layer, layer.weight.channels, scalesOf({ layer, weight, limit }));
+  return weightQuantizer(formats[format].bits, limit, layer.weight.channelAxis, scales);
 }
 
 /** Whether the scales of a format can be given. With 16 bits there is nothing to win by clipping; floating formats have room at both ends. */
@@ -83,12 +84,12 @@ export function takesScales(format: WeightFormat): boolean {
  * so it has zero points, and covers just the range from the least to the greatest weight and zero.
  */
 export function blockQuantizer(
-  { weight: { channelAxis } }: Layer,
+  layer: Layer,
   { data, dims }: TensorOf<"float32">,
   format: BlockedFormat,
 ): BlockQuantizer {
   const { bits, block } = formats[format];
-  const granularity = { kind: "block", axis: 1 - channelAxis, size: block } as const;
+  const granularity = { kind: "block", axis: 1 - layer.weight.channelAxis, size: block } as const;
   const scaleAt = scaleIndex(dims, granularity);
   const least = new Float32Array(scaleCount(dims, granularity));
   const greatest = new Float32Array(least.length);
@@ -98,7 +99,12 @@ export function blockQuantizer(
     greatest[scale] = Math.max(greatest[scale]!, data[i]!);
   }
   const qmax = 2 ** bits - 1;
-  const scales = usableScales(greatest.map((high, i) => (high - least[i]!) / qmax));
+  const ranges = greatest.map((high, i) => high - least[i]!);
+  const scales = usableScales(
+    layer,
+    ranges.length,
+    ranges.map((range) => range / qmax),
+  );
   const zeroPoints = Int32Array.from(least, (low, i) => Math.min(Math.round(-low / scales[i]!), qmax));
   return { bits, signed: false, qmin: 0, qmax, granularity, scales, zeroPoints };
 }
@@ -106,21 +112,15 @@ export function blockQuantizer(
 // For a channel of zeros: small, so that the channel's bias keeps its precision.
 const scaleOfNothing = 2 ** -24;
 
-function usableScales(scales: Float32Array): Float32Array {
-  return scales.map((scale) => (scale < 2 ** -100 ? scaleOfNothing : scale));
-}
-
-function givenScales(weightScales: WeightScales, request: WeightRequest): Float32Array {
-  const { layer } = request;
-  const given = weightScales(request);
-  if (given.length !== layer.weight.channels || given.some((scale) => !Number.isFinite(scale) || scale < 0)) {
+function usableScales({ node }: Layer, count: number, given: Float32Array): Float32Array {
+  if (given.length !== count || given.some((scale) => !Number.isFinite(scale) || scale < 0)) {
     throw new BitwrightError("invalid-option", "the scales of a weight are not usable", {
-      where: `layer "${layer.node}"`,
-      expected: `${layer.weight.channels} finite numbers, 0 or more`,
+      where: `layer "${node}"`,
+      expected: `${count} finite numbers, 0 or more`,
       received: `${given.length} numbers, the smallest ${given.reduce((low, scale) => Math.min(low, scale), Number.POSITIVE_INFINITY)}`,
     });
   }
-  return given;
+  return given.map((scale) => (scale < 2 ** -100 ? scaleOfNothing : scale));
 }
 
 /** The symmetric quantizer per output channel with these scales. */

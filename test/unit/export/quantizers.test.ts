@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { activationQuantizer } from "../../../src/export/activation-quantizer.js";
 import { biasQuantizer, scalesThatHoldBias } from "../../../src/export/bias-quantizer.js";
 import { dequantizeCodes, quantizeToCodes } from "../../../src/export/codes.js";
+import { ortCpu } from "../../../src/export/targets/ort-cpu.js";
 import { weightQuantizer } from "../../../src/export/weight-quantizer.js";
 import type { Quantizer } from "../../../src/quantizer.js";
 import { elementCount } from "../../../src/tensor.js";
@@ -128,5 +129,22 @@ describe("codes", () => {
     const codes = quantizeToCodes(values, dims, quantizer);
     expect([...codes]).toEqual([...(q!.data as Int8Array)]);
     expect(dequantizeCodes(codes, dims, quantizer)).toEqual(y!.data);
+  });
+});
+
+describe("quantizers of weights", () => {
+  it.each(["fp8e4m3", "int16", "int8", "int4b32"] as const)("refuse a weight that is not finite as %s", (weight) => {
+    for (const odd of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const values = randomFloats(64 * 8, 1);
+      values[77] = odd;
+      const model = buildModel(17)
+        .input("x", [1, 64])
+        .constant("w", float32([64, 8], values))
+        .node("MatMul", ["x", "w"], ["y"], {}, { name: "product" })
+        .output("y")
+        .build();
+      const layout = () => ortCpu.layout(model, new Map([["product", { weight, activation: "float" }]]), new Map());
+      expect(layout).toThrow(expect.objectContaining({ code: "invalid-option", where: 'layer "product"' }));
+    }
   });
 });
