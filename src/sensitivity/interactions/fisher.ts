@@ -3,12 +3,10 @@ import { Stage } from "../../progress.js";
 import { placeLoss } from "../place-loss.js";
 import { choiceErrors } from "./choice-errors.js";
 import { GramSums } from "./gram-sums.js";
-import type { Source } from "./source.js";
+import { batchFor, type Source } from "./source.js";
 
 /** Probes whose adjoints are propagated together: between the likeliest classes, as many, their products average to nothing. */
 const probesPerPass = 16;
-/** Samples times probes in a pass, each of which holds adjoints. */
-const adjoints = 64;
 
 /**
  * The Gauss-Newton matrix of the loss by Fisher probes. With a random cotangent whose covariance is the Hessian of the loss in the output, each
@@ -20,7 +18,7 @@ const adjoints = 64;
  * Hessian. Squared error: F = 1.
  */
 export const fisher: Source = async (context) => {
-  const { engine, dataset, samples, batchSize, probes, seed, onProgress, signal } = context;
+  const { engine, dataset, samples, probes, seed, onProgress, signal } = context;
   const declared = await choiceErrors(context);
   const width = declared.choices.length;
   const sums = new GramSums(declared);
@@ -29,7 +27,7 @@ export const fisher: Source = async (context) => {
   await engine.graph.setErrors(declared.errors);
   const perPass = Math.min(probes, probesPerPass);
   let first = 0;
-  for await (const batch of dataset.batches(samples, Math.min(batchSize, Math.ceil(adjoints / perPass)), { signal })) {
+  for await (const batch of dataset.batches(samples, batchFor(context, perPass), { signal })) {
     const count = batch.indices.length;
     await engine.run(batch.feeds, { keep: true, signal });
     await placeLoss(context, batch);

@@ -4,7 +4,7 @@ import type { LossName } from "../criterion.js";
 import { judgedOutput } from "../place-loss.js";
 import { type ChoiceErrors, choiceErrors } from "./choice-errors.js";
 import { GramSums } from "./gram-sums.js";
-import type { Source, SourceContext } from "./source.js";
+import { batchFor, type Source, type SourceContext } from "./source.js";
 
 /** Errors whose tangents go through the network together. Neighbours start at about the same layer. */
 const errorsPerPass = 16;
@@ -14,12 +14,12 @@ const errorsPerPass = 16;
  * Hessian of the loss in the output: diag(p) - p p^T of each row for softmax losses, weighted as the loss averages rows; 1 for the squared error.
  */
 export const gaussNewton: Source = async (context) => {
-  const { engine, dataset, samples, batchSize, loss, onProgress, signal } = context;
+  const { engine, dataset, samples, loss, onProgress, signal } = context;
   const declared = await choiceErrors(context);
   const sums = new GramSums(declared);
   const stage = new Stage({ onProgress, signal }, "Gauss-Newton products", declared.errors.length * samples.length);
   await engine.graph.setErrors(declared.errors);
-  for await (const batch of dataset.batches(samples, batchSize, { signal })) {
+  for await (const batch of dataset.batches(samples, batchFor(context, errorsPerPass), { signal })) {
     await engine.run(batch.feeds, { keep: true, signal });
     const { dims, data } = await engine.read(judgedOutput(context));
     const classes = dims.at(-1) ?? 1;

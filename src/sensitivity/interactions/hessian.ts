@@ -3,7 +3,7 @@ import type { Interactions } from "../interactions.js";
 import { placeLoss } from "../place-loss.js";
 import { type ChoiceErrors, choiceErrors } from "./choice-errors.js";
 import { mirrored, triangle } from "./matrix.js";
-import type { Source } from "./source.js";
+import { batchFor, type Source } from "./source.js";
 
 /** Errors whose Hessian products are taken together. Neighbours start at about the same layer. */
 const errorsPerPass = 16;
@@ -14,14 +14,14 @@ const errorsPerPass = 16;
  * semi-definite; searches that want that have to project it.
  */
 export const hessian: Source = async (context) => {
-  const { engine, dataset, samples, batchSize, onProgress, signal } = context;
+  const { engine, dataset, samples, onProgress, signal } = context;
   const declared = await choiceErrors(context);
   const width = declared.errors.length;
   // forms[i * width + j]: e_j^T H e_i, summed over samples.
   const forms = new Float64Array(width * width);
   const stage = new Stage({ onProgress, signal }, "Hessian products", width * samples.length);
   await engine.graph.setErrors(declared.errors);
-  for await (const batch of dataset.batches(samples, batchSize, { signal })) {
+  for await (const batch of dataset.batches(samples, batchFor(context, errorsPerPass), { signal })) {
     await engine.run(batch.feeds, { keep: true, signal });
     await placeLoss(context, batch);
     const count = batch.indices.length;

@@ -14,3 +14,11 @@ export interface Resume {
   /** Takes the rows finished so far. */
   readonly onRows: (rows: readonly (readonly number[])[]) => Promise<void>;
 }
+
+/** Samples times probes or directions of a pass, each of which holds tensors of its own. */
+const directionsAtOnce = 64;
+
+/** Samples that go through the network together with so many probes or directions each: fewer than without any, so that memory stays. */
+export function batchFor({ batchSize }: Pick<SourceContext, "batchSize">, directions: number): number {
+  return Math.min(batchSize, Math.ceil(directionsAtOnce / directions));
+}
