@@ -1,3 +1,4 @@
+import { BitwrightError } from "../errors.js";
 import type { Range } from "../export/layout.js";
 import { exportModel } from "../export/qdq.js";
 import type { PlannedLayer, Target } from "../export/targets/target.js";
@@ -6,11 +7,13 @@ import { groupLayers } from "../groups.js";
 import type { NodeProto } from "../onnx/generated/onnx_pb.js";
 import { Graph } from "../onnx/graph.js";
 import { type OnnxModel, writeModel } from "../onnx/model.js";
+import { nodeReads } from "../onnx/traverse.js";
 import type { Feeds, Tensor } from "../tensor.js";
-import { floatKernel } from "./latency-model.js";
+import { type Carried, carriedBy, floatKernel } from "./latency-model.js";
 import { partition, type TensorRole, tensorRoles } from "./partition.js";
 import { timingSignature } from "./signature.js";
-import { extractSubgraph, type SubgraphBorder, subgraphBorder } from "./subgraph.js";
+import { addStandIns, channelsOf, type StandIn, standInRanges } from "./stand-ins.js";
+import { extractSubgraph, subgraphBorder } from "./subgraph.js";
 
 /** A model whose configurations are to be timed. */
 export interface LatencySubject {
@@ -45,13 +48,15 @@ export class Chain {
   readonly kernels: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly #graph: Graph;
   readonly #roles: ReadonlyMap<string, TensorRole>;
+  readonly #isConvolution: ReadonlySet<string>;
 
   /** @param mostConfigurations - Parts are split as long as they have more. */
-  constructor(subject: LatencySubject, mostConfigurations = 64) {
+  constructor(subject: LatencySubject, mostConfigurations = 16) {
     const names = new Set(subject.layers.map(({ node }) => node));
     this.subject = subject;
     this.#graph = new Graph(subject.model);
     this.#roles = tensorRoles(this.#graph, names);
+    this.#isConvolution = new Set(subject.layers.filter(({ op }) => op.startsWith("Conv")).map(({ node }) => node));
     this.kernels = kernelsOf(subject);
     const units = groupLayers(subject.layers).map(({ layers, choices }): Unit => {
       const kernels = new Set<string>();
@@ -77,56 +82,101 @@ export class Chain {
     return this.kernels[layer]![choiceKey(choice)]!;
   }
 
+  canCarryCodes(layer: string): boolean {
+    return Object.values(this.kernels[layer]!).some((kernel) => carriedBy(kernel) === "codes");
+  }
+
+  /** A choice under which a layer that has it carries that. */
+  choiceThatCarries(carried: Carried): LayerChoice {
+    for (const { node, choices } of this.subject.layers) {
+      const choice = choices.find((candidate) => carriedBy(this.kernel(node, candidate)) === carried);
+      if (choice !== undefined) return choice;
+    }
+    throw new BitwrightError("engine-failure", `no layer can carry ${carried}`);
+  }
+
   /** Tensors whose values in one run the parts' inputs and sizes are taken from. */
   get tensors(): readonly string[] {
-    const borders = this.parts.map(({ nodes }) => this.#border(nodes));
+    const borders = this.parts.map(({ nodes }) => subgraphBorder(this.#graph, nodes, this.#roles));
     return [...new Set(borders.flatMap(({ inputs, shapes, outputs }) => [...inputs, ...shapes, ...outputs]))];
   }
 
-  /** Consecutive nodes in different configurations. */
-  excerpt(nodes: readonly NodeProto[], values: ReadonlyMap<string, Tensor>): Excerpt {
-    const { target, ranges, model } = this.subject;
-    const border = this.#border(nodes);
-    const { model: alone, feeds } = extractSubgraph(model, this.#graph, nodes, border, values);
+  /**
+   * Consecutive nodes, in any configuration.
+   * @param sources - Stand in for what computes inputs of theirs.
+   * @param sinks - Stand in for what reads outputs of theirs, or what sources hand over.
+   */
+  excerpt(
+    nodes: readonly NodeProto[],
+    values: ReadonlyMap<string, Tensor>,
+    sources: readonly StandIn[] = [],
+    sinks: readonly StandIn[] = [],
+  ): Excerpt {
+    const { target, ranges: observed, model } = this.subject;
+    const border = subgraphBorder(this.#graph, nodes, this.#roles);
+    const bare = extractSubgraph(model, this.#graph, nodes, border, values);
+    const subgraph = addStandIns(bare, sources, sinks, values);
+    const ranges = new Map([...standInRanges(sources, sinks, values), ...observed]);
     return {
-      feeds,
-      signature: timingSignature(this.#graph, nodes, border, values),
-      export: (choices) => writeModel(exportModel(alone, target.layout(alone, choices, ranges))),
+      feeds: subgraph.feeds,
+      signature: timingSignature(subgraph),
+      export: (choices) => writeModel(exportModel(subgraph.model, target.layout(subgraph.model, choices, ranges))),
     };
   }
 
-  /** Layers of a part whose results reach its cuts without passing another layer. */
-  layersBefore({ nodes, layers, cuts }: ChainPart): readonly string[] {
-    const wanted = new Set(cuts);
-    const found = new Set<string>();
+  /** The joint between a part and the next. */
+  joint(before: ChainPart, after: ChainPart, values: ReadonlyMap<string, Tensor>): Joint {
+    const written = new Set(before.nodes.flatMap(({ output }) => output));
+    const read = new Set(after.nodes.flatMap((node) => [...nodeReads(node)]));
+    const tensors = before.cuts.filter((name) => written.has(name) && read.has(name));
+    const giver = this.#lastLayerBefore(before, tensors);
+    const taker = this.#firstLayerAfter(after, tensors);
+    const convolves = [giver, taker].some((layer) => this.#isConvolution.has(layer ?? ""));
+    const standIns = tensors.flatMap((tensor): StandIn[] => {
+      const value = values.get(tensor)!;
+      const standIn: StandIn = { tensor, op: convolves && value.dims.length === 4 ? "Conv" : "MatMul" };
+      const usable = value.dtype === "float32" && value.dims.length >= 2;
+      return usable && (standIn.op === "Conv" || channelsOf(standIn, value) <= widestProduct) ? [standIn] : [];
+    });
+    return { tensors, giver, taker, standIns };
+  }
+
+  /** The last layer of a part whose result reaches tensors without passing another layer. */
+  #lastLayerBefore({ nodes, layers }: ChainPart, tensors: readonly string[]): string | undefined {
+    const wanted = new Set(tensors);
     for (const node of nodes.toReversed()) {
       if (!node.output.some((name) => wanted.has(name))) continue;
-      if (layers.includes(node.name)) found.add(node.name);
-      else for (const name of node.input) wanted.add(name);
+      if (layers.includes(node.name)) return node.name;
+      for (const name of node.input) wanted.add(name);
     }
-    return layers.filter((layer) => found.has(layer));
+    return undefined;
   }
 
-  /** Layers of a part that tensors reach without passing another layer, and those whose results they meet on the way. */
-  layersAfter({ nodes, layers }: ChainPart, tensors: readonly string[]): readonly string[] {
+  /** The first layer of a part that tensors reach without passing another layer. */
+  #firstLayerAfter({ nodes, layers }: ChainPart, tensors: readonly string[]): string | undefined {
     const carried = new Set(tensors);
-    const sources = new Map<string, readonly string[]>();
-    const found = new Set<string>();
     for (const node of nodes) {
-      const isLayer = layers.includes(node.name);
-      const origins = isLayer ? [node.name] : node.input.flatMap((name) => sources.get(name) ?? []);
-      for (const name of node.output) sources.set(name, origins);
       if (!node.input.some((name) => carried.has(name))) continue;
-      for (const layer of origins) found.add(layer);
-      if (isLayer) continue;
-      for (const name of node.output) if (this.#roles.get(name) === "data") carried.add(name);
+      if (layers.includes(node.name)) return node.name;
+      for (const name of node.output) carried.add(name);
     }
-    return layers.filter((layer) => found.has(layer));
+    return undefined;
   }
+}
 
-  #border(nodes: readonly NodeProto[]): SubgraphBorder {
-    return subgraphBorder(this.#graph, nodes, this.#roles);
-  }
+/** A product with more channels would take longer than what it stands in for. */
+const widestProduct = 2048;
+
+/** Where two parts meet. */
+export interface Joint {
+  /** Computed by the one and read by the other. */
+  readonly tensors: readonly string[];
+  /** The layer whose kernel decides what the first part hands over. */
+  readonly giver: string | undefined;
+  /** The layer whose kernel decides what the second part wants. */
+  readonly taker: string | undefined;
+  /** For the tensors, as far as layers can stand in for a neighbour. */
+  readonly standIns: readonly StandIn[];
 }
 
 export interface Excerpt {

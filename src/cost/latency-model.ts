@@ -15,42 +15,40 @@ export interface LatencyModel {
   readonly borders: readonly LatencyBorder[];
 }
 
-/** Nodes that were timed as a model of their own. */
+/** Nodes that were timed as a model of their own, between layers that stand in for their neighbours. */
 export interface LatencyPart {
   /** In graph order. */
   readonly layers: readonly string[];
+  /** The layer in front whose result enters, and the layer behind that takes what leaves, where there are such. */
+  readonly neighbours: readonly string[];
   readonly floatMs: number;
-  /** Every combination of kernels that choices lead to, float ones first. */
-  readonly rows: readonly LatencyRow[];
+  /** Every combination of kernels that choices lead to, and of what the neighbours carry; all float first. */
+  readonly rows: readonly PartRow[];
 }
 
-export interface LatencyRow {
+export interface PartRow {
   /** Of each layer. */
   readonly kernels: readonly string[];
+  /** By each neighbour. */
+  readonly carried: readonly Carried[];
   /** What they add to the time of the float model, in milliseconds; negative when faster. */
   readonly extraMs: number;
 }
 
-/**
- * Where two parts meet. Timed alone, a part also converts its input and its output, and starts and ends a run; in the model it converts only where its
- * neighbour carries something else.
- */
+/** Where two parts meet: what stands in for their neighbours was timed with both, and is taken off. */
 export interface LatencyBorder {
   /** What crosses it: one tensor, except where too large a part was split. */
   readonly tensors: readonly string[];
-  /**
-   * The layers that decide what is converted there: those whose results reach the tensors, those that they reach, and those whose results
-   * they are added to, without passing another layer. Each set counts as one: it carries codes as soon as one of its layers does.
-   */
-  readonly sides: readonly (readonly string[])[];
-  /** What the float model's time is less than its parts' for meeting here, in milliseconds; negative. */
+  /** The layer whose result crosses it, and the layer that takes it, where there are such. */
+  readonly neighbours: readonly string[];
+  /** Negative. */
   readonly floatMs: number;
   /** Every combination. */
   readonly rows: readonly BorderRow[];
 }
 
 export interface BorderRow {
-  /** By each side. */
+  /** By each neighbour. */
   readonly carried: readonly Carried[];
   /** What it adds to the time of the float model and of the parts. */
   readonly extraMs: number;
@@ -64,23 +62,6 @@ export const floatKernel = "float";
 
 export function carriedBy(kernel: string): Carried {
   return kernel === "integer" ? "codes" : "float";
-}
-
-/** What kernels of its layers add to a part's float time, in milliseconds. */
-export function partMs({ layers, rows }: LatencyPart, kernels: readonly string[]): number {
-  const row = rows.find((candidate) => candidate.kernels.every((kernel, i) => kernel === kernels[i]));
-  return row?.extraMs ?? missing(layers, kernels);
-}
-
-function borderMs({ sides, rows }: LatencyBorder, kernels: readonly string[]): number {
-  let at = 0;
-  const carried = sides.map(({ length }): Carried => {
-    const own = kernels.slice(at, at + length);
-    at += length;
-    return own.some((kernel) => carriedBy(kernel) === "codes") ? "codes" : "float";
-  });
-  const row = rows.find((candidate) => candidate.carried.every((side, i) => side === carried[i]));
-  return row?.extraMs ?? missing(sides.flat(), kernels);
 }
 
 function kernelOfChoice({ kernels }: LatencyModel, layer: string, choice: LayerChoice): string {
@@ -102,13 +83,22 @@ interface Term {
 }
 
 function termsOf({ parts, borders }: LatencyModel): Term[] {
-  return [
-    ...parts.map((part) => ({ layers: part.layers, ms: (kernels: readonly string[]) => partMs(part, kernels) })),
-    ...borders.map((border) => ({
-      layers: border.sides.flat(),
-      ms: (kernels: readonly string[]) => borderMs(border, kernels),
-    })),
-  ];
+  const rowless = borders.map((border) => ({
+    layers: [],
+    neighbours: border.neighbours,
+    rows: border.rows.map((row) => ({ ...row, kernels: [] })),
+  }));
+  return [...parts, ...rowless].map(({ layers, neighbours, rows }) => {
+    const times = new Map(rows.map(({ kernels, carried, extraMs }) => [[...kernels, ...carried].join("\n"), extraMs]));
+    const all = [...layers, ...neighbours];
+    return {
+      layers: all,
+      ms(kernels) {
+        const key = kernels.map((kernel, i) => (i < layers.length ? kernel : carriedBy(kernel))).join("\n");
+        return times.get(key) ?? missing(all, kernels);
+      },
+    };
+  });
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Field } from "../data/field.js";
-import type { BorderRow, LatencyBorder, LatencyModel, LatencyPart } from "./latency-model.js";
+import type { Carried, LatencyBorder, LatencyModel, LatencyPart } from "./latency-model.js";
 
 /** Kernels by layer and choice. */
 type Kernels = LatencyModel["kernels"];
@@ -29,33 +29,40 @@ export function parseLatencyModel(field: Field): LatencyModel {
 }
 
 function parsePart(field: Field, kernels: Kernels): LatencyPart {
-  const { layers: listed, floatMs, rows } = field.object(["layers", "floatMs", "rows"]);
-  const layers = parseLayers(listed, kernels);
+  const { layers: own, neighbours: others, floatMs, rows } = field.object(["layers", "neighbours", "floatMs", "rows"]);
+  const layers = parseLayers(own, kernels);
+  const neighbours = parseLayers(others, kernels);
   return {
     layers,
+    neighbours,
     floatMs: floatMs.number(),
     rows: rows.list().map((row) => {
-      const { kernels: own, extraMs } = row.object(["kernels", "extraMs"]);
-      return { kernels: entries(own, layers.length).map((kernel) => kernel.text()), extraMs: extraMs.number() };
+      const { kernels, carried, extraMs } = row.object(["kernels", "carried", "extraMs"]);
+      return {
+        kernels: entries(kernels, layers.length).map((kernel) => kernel.text()),
+        carried: parseCarried(carried, neighbours.length),
+        extraMs: extraMs.number(),
+      };
     }),
   };
 }
 
 function parseBorder(field: Field, kernels: Kernels): LatencyBorder {
-  const { tensors, sides: listed, floatMs, rows } = field.object(["tensors", "sides", "floatMs", "rows"]);
-  const sides = listed.list().map((side) => parseLayers(side, kernels));
+  const { tensors, neighbours: layers, floatMs, rows } = field.object(["tensors", "neighbours", "floatMs", "rows"]);
+  const neighbours = parseLayers(layers, kernels);
   return {
     tensors: tensors.list().map((tensor) => tensor.text()),
-    sides,
+    neighbours,
     floatMs: floatMs.number(),
-    rows: rows.list().map((row): BorderRow => {
+    rows: rows.list().map((row) => {
       const { carried, extraMs } = row.object(["carried", "extraMs"]);
-      return {
-        carried: entries(carried, sides.length).map((side) => side.choice(["float", "codes"] as const)),
-        extraMs: extraMs.number(),
-      };
+      return { carried: parseCarried(carried, neighbours.length), extraMs: extraMs.number() };
     }),
   };
+}
+
+function parseCarried(field: Field, count: number): Carried[] {
+  return entries(field, count).map((carried) => carried.choice(["float", "codes"]));
 }
 
 function parseLayers(field: Field, kernels: Kernels): string[] {

@@ -61,9 +61,10 @@ export function latencyFromProfile(
     const floatMs = rooflineMs(profile, layer, float, shapes);
     const rows = layer.choices.map((choice) => ({
       kernels: [choiceKey(choice)],
+      carried: [],
       extraMs: rooflineMs(profile, layer, choice, shapes) - floatMs,
     }));
-    return { layers: [layer.node], floatMs, rows };
+    return { layers: [layer.node], neighbours: [], floatMs, rows };
   });
   const kernels = layers.map(({ node, choices }) => {
     const keys = choices.map(choiceKey);

@@ -87,8 +87,8 @@ export function extractSubgraph(
       name: graphName,
       node: [...nodes],
       initializer: [...stored, ...shapes],
-      input: border.inputs.map((name) => valueInfo(name, valueNamed(name))),
-      output: border.outputs.map((name) => valueInfo(name, valueNamed(name))),
+      input: border.inputs.map((name) => tensorInfo(name, valueNamed(name))),
+      output: border.outputs.map((name) => tensorInfo(name, valueNamed(name))),
     }),
   });
   return {
@@ -97,7 +97,8 @@ export function extractSubgraph(
   };
 }
 
-function valueInfo(name: string, { dtype, dims }: Tensor): ValueInfoProto {
+/** An input or output of that tensor's type and shape. */
+export function tensorInfo(name: string, { dtype, dims }: Tensor): ValueInfoProto {
   const dim = dims.map((size) =>
     create(TensorShapeProto_DimensionSchema, { value: { case: "dimValue", value: BigInt(size) } }),
   );

@@ -18,27 +18,31 @@ const model: LatencyModel = {
   parts: [
     {
       layers: ["a", "b"],
+      neighbours: [],
       floatMs: 6,
       rows: [
-        { kernels: ["float", "float"], extraMs: 0 },
-        { kernels: ["float", "integer"], extraMs: -1 },
-        { kernels: ["integer", "float"], extraMs: 0.5 },
-        { kernels: ["integer", "integer"], extraMs: -3 },
+        { kernels: ["float", "float"], carried: [], extraMs: 0 },
+        { kernels: ["float", "integer"], carried: [], extraMs: -1 },
+        { kernels: ["integer", "float"], carried: [], extraMs: 0.5 },
+        { kernels: ["integer", "integer"], carried: [], extraMs: -3 },
       ],
     },
     {
       layers: ["c"],
+      neighbours: ["a"],
       floatMs: 4,
       rows: [
-        { kernels: ["float"], extraMs: 0 },
-        { kernels: ["integer"], extraMs: -2 },
+        { kernels: ["float"], carried: ["float"], extraMs: 0 },
+        { kernels: ["float"], carried: ["codes"], extraMs: 8 },
+        { kernels: ["integer"], carried: ["float"], extraMs: -2 },
+        { kernels: ["integer"], carried: ["codes"], extraMs: -4 },
       ],
     },
   ],
   borders: [
     {
       tensors: ["t"],
-      sides: [["b"], ["c"]],
+      neighbours: ["b", "c"],
       floatMs: -1,
       rows: [
         { carried: ["float", "float"], extraMs: 0 },
@@ -55,8 +59,9 @@ it("adds what parts and borders change to the float model's time", () => {
     predictLatency(model, new Map(Object.entries({ a, b, c })));
   expect(time(float, float, float)).toBe(10);
   expect(time(float, integer, float)).toBe(10 - 1 + 0.125);
-  expect(time(integer, integer, integer)).toBe(10 - 3 - 2 - 0.5);
-  expect(time(integer, small, integer)).toBe(10 + 0.5 - 2 + 0.25);
+  expect(time(integer, integer, integer)).toBe(10 - 3 - 4 - 0.5);
+  expect(time(integer, small, float)).toBe(10 + 0.5 + 8);
+  expect(time(integer, small, integer)).toBe(10 + 0.5 - 4 + 0.25);
   expect(predictLatency(model, new Map([["c", integer]]))).toBe(10 - 2 + 0.25);
 });
 
@@ -69,9 +74,9 @@ it("is read as it was saved, and refused when a part of it is missing", () => {
   const saved = JSON.stringify(model);
   expect(parseLatencyModel(parseJson(saved, "analysis.json"))).toEqual(model);
   for (const [from, to, where] of [
-    ['["b"],["c"]', '["b"],["d"]', "borders[0].sides[1][0]"],
+    ['["b","c"]', '["b","d"]', "borders[0].neighbours[1]"],
     ['"carried":["codes","float"]', '"carried":["codes"]', "borders[0].rows[2].carried"],
-    ['"extraMs":-2', '"extraMs":null', "parts[1].rows[1].extraMs"],
+    ['"extraMs":-2', '"extraMs":null', "parts[1].rows[2].extraMs"],
     ['"floatMs":6', '"floatMs":"six"', "parts[0].floatMs"],
   ] as const) {
     expect(saved).toContain(from);
