@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { roundWeights } from "../../../src/calibrate/round-weights.js";
+import { datasetFrom } from "../../../src/data/from-feeds.js";
+import { exportModel } from "../../../src/export/qdq.js";
+import { openSession } from "../../../src/export/session-node.js";
+import { readModel, writeModel } from "../../../src/onnx/model.js";
+import { resolveOptions } from "../../../src/options.js";
+import { readWeights, saveWeight } from "../../../src/rounded-weights.js";
+import type { TensorOf } from "../../../src/tensor.js";
+import { layoutOptions, openWorkspace, roundedWeight, type Workspace } from "../../../src/workspace.js";
+import { backend } from "../../support/backends.js";
+import { buildModel } from "../../support/model-builder.js";
+import { float32, randomFloats, randomTensor } from "../../support/tensors.js";
+
+const samples = 40;
+const channels = 8;
+
+/** Channels that rise and fall together, as those of real activations do. */
+function correlatedInput() {
+  const plane = 6 * 6;
+  const shared = randomFloats(samples * plane, 1);
+  const own = randomFloats(samples * channels * plane, 2);
+  return float32(
+    [samples, channels, 6, 6],
+    own.map((value, i) => 0.3 * value + shared[Math.floor(i / (channels * plane)) * plane + (i % plane)]!),
+  );
+}
+
+const x = correlatedInput();
+const model = buildModel(17)
+  .input("x", ["N", channels, 6, 6])
+  .constant("w", randomTensor([5, channels, 3, 3], 3))
+  .constant("b", randomTensor([5], 4))
+  .node("Conv", ["x", "w", "b"], ["c"], { pads: [1n, 1n, 1n, 1n] }, { name: "conv" })
+  .node("GlobalAveragePool", ["c"], ["p"])
+  .node("Flatten", ["p"], ["f"])
+  .constant("v", randomTensor([5, 3], 5))
+  .node("MatMul", ["f", "v"], ["y"], {}, { name: "head" })
+  .output("y")
+  .build();
+
+let workspace: Workspace;
+const options = () => ({ ...workspace, samples: workspace.dataset.splits.calibration, batchSize: 7, seed: 0 });
+
+beforeAll(async () => {
+  const dataset = await datasetFrom({ x }, { splits: { calibration: [0, 30], search: [30, 40] } });
+  workspace = await openWorkspace(backend, readModel(writeModel(model)), dataset, resolveOptions({}));
+});
+afterAll(() => workspace[Symbol.asyncDispose]());
+
+/** Variance over the search samples of what rounding the convolution's weight adds to each output. */
+async function addedVariance(values: Float32Array): Promise<number> {
+  const { engine, dataset } = workspace;
+  const outputs: Float32Array[] = [];
+  for (const data of [undefined, values]) {
+    await engine.graph.setConstant(engine.value("w"), data);
+    for await (const { feeds } of dataset.batches("search", 10)) await engine.run(feeds, { values: ["c"] });
+    outputs.push(((await engine.read("c")) as TensorOf<"float32">).data);
+  }
+  await engine.graph.setConstant(engine.value("w"), undefined);
+  const added = outputs[0]!.map((value, i) => outputs[1]![i]! - value);
+  const plane = 6 * 6;
+  return Array.from({ length: 5 }, (_, channel) => {
+    const own = added.filter((_, i) => Math.floor(i / plane) % 5 === channel);
+    const mean = own.reduce((sum, value) => sum + value, 0) / own.length;
+    return own.reduce((sum, value) => sum + (value - mean) ** 2, 0) / own.length;
+  }).reduce((sum, value) => sum + value, 0);
+}
+
+describe("weights rounded with error feedback", () => {
+  it.each(["int8", "int4"] as const)("change outputs on other samples less than nearest ones, %s", async (format) => {
+    const saved = await roundWeights(options());
+    const [layer] = workspace.layers;
+    const nearest = await addedVariance(await roundedWeight(workspace, {}, layer!, format));
+    const fed = await addedVariance(await roundedWeight(workspace, saved, layer!, format));
+    expect(fed).toBeGreaterThan(0);
+    expect(fed).toBeLessThan(0.5 * nearest);
+  });
+
+  it("do not depend on the batch size", async () => {
+    expect(await roundWeights({ ...options(), batchSize: 3 })).toEqual(await roundWeights(options()));
+  });
+
+  it("are what the simulation and the written file compute with", async () => {
+    const { engine, simulator, target, layers, dataset } = workspace;
+    const analysis = { roundedWeights: await roundWeights(options()), biasShifts: {} };
+    const choices = new Map(layers.map(({ node }) => [node, { weight: "int4", activation: "float" }] as const));
+    const layout = target.layout(workspace.model, choices, new Map(), layoutOptions(workspace, analysis));
+    const expected = await roundedWeight(workspace, analysis.roundedWeights, layers[0]!, "int4");
+    expect(layout.weights[0]!.values).toBe(expected);
+
+    const session = await openSession(writeModel(exportModel(workspace.model, layout)));
+    await simulator.apply(layout);
+    for await (const { feeds } of dataset.batches("search", 10)) {
+      const { y } = await session.run(feeds);
+      await engine.run(feeds);
+      const simulated = (await engine.read("y")).data as Float32Array;
+      for (const [i, value] of (y!.data as Float32Array).entries()) expect(simulated[i]).toBeCloseTo(value, 5);
+    }
+    await simulator.apply({ weights: [], biases: [], edges: [] });
+    await session.release();
+  });
+});
+
+describe("saved weights", () => {
+  const layer = () => workspace.layers[1]!;
+  const scales = Float32Array.of(0.5, 0.25, 0.013);
+  const codes = Int8Array.from({ length: 15 }, (_, i) => i - 7);
+
+  it.each([
+    ["int8", 8],
+    ["int4", 4],
+  ] as const)("come back as they were, %s", (format, bits) => {
+    const saved = { v: { [format]: saveWeight(scales, codes, bits) } };
+    const found = readWeights(saved)(layer(), format)!;
+    expect(found.scales).toEqual(scales);
+    expect(found.values).toEqual(Float32Array.from(codes, (code, i) => code * scales[i % 3]!));
+    expect(readWeights(saved)(layer(), format)).toBe(found);
+  });
+
+  it.each([
+    ["too few scales", saveWeight(scales.subarray(1), codes, 8)],
+    ["too few codes", saveWeight(scales, codes.subarray(1), 8)],
+    ["text that is not base64", { ...saveWeight(scales, codes, 8), codes: "?" }],
+  ])("are refused with %s", (_name, weight) => {
+    expect(() => readWeights({ v: { int8: weight } })(layer(), "int8")).toThrow(/roundedWeights, v, int8/);
+  });
+});
