@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
+import { BitwrightError } from "../errors.js";
 import { commands } from "./commands.js";
 import { exitCodeOf, explainFailure } from "./failure.js";
 import { version } from "./version.js";
@@ -14,6 +15,21 @@ for (const [name, { summary, load }] of Object.entries(commands)) {
   const command = program.command(name).summary(summary).description(summary).exitOverride();
   // Only what was asked for is loaded: `bitwright --help` and `bitwright doctor` need neither the engine nor the exporter.
   if (process.argv.includes(name)) (await load()).define(command);
+}
+
+// Without these a reader that leaves early, as in `bitwright inspect model.onnx | head`, ends the process with a stack trace.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (cause: NodeJS.ErrnoException) => {
+    if (cause.code === "EPIPE") return;
+    if (stream === process.stdout) process.stderr.write(`${explainFailure(unwritable(cause))}\n`);
+    process.once("exit", () => {
+      process.exitCode = 1;
+    });
+  });
+}
+
+function unwritable(cause: Error): BitwrightError {
+  return new BitwrightError("io", `it cannot be written: ${cause.message}`, { where: "standard output", cause });
 }
 
 try {

@@ -1,4 +1,15 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -279,6 +290,23 @@ describe("exit codes and messages", () => {
     expect({ code, stdout }).toEqual({ code: 3, stdout: expect.stringContaining("NOT within the limits") });
     expect(read<Plan>("infeasible.plan.json").verified!.withinBand).toBe(false);
     expect(statSync(output).size).toBeGreaterThan(0);
+  });
+
+  it("ends well when nobody reads its output any more", async () => {
+    const running = start("inspect", model, "--json", "-");
+    running.process.stdout!.destroy();
+    expect(await running.ended).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  it.runIf(existsSync("/dev/full"))("1: a standard output that cannot be written", () => {
+    const cli = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+    const full = openSync("/dev/full", "w");
+    const { status, stderr } = spawnSync(process.execPath, [cli, "inspect", model], {
+      stdio: ["ignore", full, "pipe"],
+      encoding: "utf8",
+    });
+    closeSync(full);
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/^error\[io\] standard output: /) });
   });
 
   it("leaves no half-written files", () => {
