@@ -15,7 +15,8 @@ export class ErrorFeedback {
   readonly #width: number;
   readonly #order: Uint32Array;
   readonly #factor: Float64Array;
-  readonly #errors: readonly Float64Array[];
+  /** Of the row that is being rounded: those of one element under each scale side by side. */
+  readonly #errors: Float64Array;
 
   /**
    * @param moments - R, width x width, C order, on and below the diagonal.
@@ -25,7 +26,7 @@ export class ErrorFeedback {
     this.#width = width;
     this.#order = fallingDiagonal(moments, width);
     this.#factor = factorize(moments, this.#order, shrinkage(moments, width, count));
-    this.#errors = scaleFactors.map(() => new Float64Array(width));
+    this.#errors = new Float64Array(width * scaleFactors.length);
   }
 
   /**
@@ -41,28 +42,28 @@ export class ErrorFeedback {
     const scales = scaleFactors.map((by) => Math.fround(by * scale)) as [number, number, number, number];
     const codes = scaleFactors.map(() => new Int32Array(width));
     const totals = new Float64Array(scaleFactors.length);
-    const [e0, e1, e2, e3] = this.#errors as [Float64Array, Float64Array, Float64Array, Float64Array];
+    const errors = this.#errors;
     const carried = new Float64Array(scaleFactors.length);
     for (let j = 0; j < width; j++) {
-      const line = j * width;
+      let at = j * width;
       // All scales in one pass: the factor is what memory has to bring.
       let [c0, c1, c2, c3] = [0, 0, 0, 0];
-      for (let i = 0; i < j; i++) {
-        const f = factor[line + i]!;
-        c0 += f * e0[i]!;
-        c1 += f * e1[i]!;
-        c2 += f * e2[i]!;
-        c3 += f * e3[i]!;
+      for (let e = 0; e < 4 * j; e += 4) {
+        const f = factor[at++]!;
+        c0 += f * errors[e]!;
+        c1 += f * errors[e + 1]!;
+        c2 += f * errors[e + 2]!;
+        c3 += f * errors[e + 3]!;
       }
       carried.set([c0, c1, c2, c3]);
       const weight = weights[order[j]!]!;
-      const pivot = factor[line + j]!;
+      const pivot = factor[at]!;
       for (let s = 0; s < scales.length; s++) {
         const wanted = Math.round((weight - carried[s]! / pivot) / scales[s]!);
         const code = Math.min(limit, Math.max(-limit, wanted));
         const error = code * scales[s]! - weight;
         codes[s]![order[j]!] = code;
-        this.#errors[s]![j] = error;
+        errors[4 * j + s] = error;
         totals[s]! += (carried[s]! + pivot * error) ** 2;
       }
     }
