@@ -11,7 +11,10 @@ export function encodeBytes(bytes: Uint8Array): string {
  * @throws DOMException when the text is not base64.
  */
 export function decodeBytes(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const characters = atob(text);
+  const bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+  return bytes;
 }
 
 /** float32 numbers, little endian on every machine. */

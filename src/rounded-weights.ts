@@ -39,8 +39,8 @@ export function readWeights(saved: SavedWeights): RoundedWeights {
 /** @throws BitwrightError `invalid-data` when it does not fit the layer. */
 function readWeight(saved: SavedWeight, { weight }: Layer, format: Format): RoundedWeight {
   const count = elementCount(weight.dims);
-  const scales = floatsOf(saved.scales);
-  const bytes = bytesOf(saved.codes);
+  const scales = ifReadable(() => decodeFloats(saved.scales));
+  const bytes = ifReadable(() => decodeBytes(saved.codes));
   const packed = format === "int4";
   if (scales?.length !== weight.channels || bytes?.length !== (packed ? Math.ceil(count / 2) : count)) {
     throw new BitwrightError("invalid-data", "a rounded weight of the analysis is not usable", {
@@ -56,15 +56,11 @@ function readWeight(saved: SavedWeight, { weight }: Layer, format: Format): Roun
   return { scales, values };
 }
 
-function floatsOf(text: string): Float32Array | undefined {
-  const bytes = bytesOf(text);
-  return bytes === undefined ? undefined : decodeFloats(text);
-}
-
-function bytesOf(text: string): Uint8Array | undefined {
+function ifReadable<T>(decode: () => T): T | undefined {
   try {
-    return decodeBytes(text);
+    return decode();
   } catch {
+    // Not base64.
     return undefined;
   }
 }
