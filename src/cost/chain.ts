@@ -134,7 +134,7 @@ export class Chain {
     const convolves = [giver, taker].some((layer) => this.#isConvolution.has(layer ?? ""));
     const standIns = tensors.flatMap((tensor): StandIn[] => {
       const value = values.get(tensor)!;
-      const standIn: StandIn = { tensor, op: convolves && value.dims.length === 4 ? "Conv" : "MatMul" };
+      const standIn: StandIn = { tensor, op: convolves && value.dims.length > 2 ? "Conv" : "MatMul" };
       const usable = value.dtype === "float32" && value.dims.length >= 2;
       return usable && (standIn.op === "Conv" || channelsOf(standIn, value) <= widestProduct) ? [standIn] : [];
     });

@@ -104,13 +104,38 @@ function termsOf({ parts, borders }: LatencyModel): Term[] {
 /**
  * Time of a configuration, in milliseconds.
  * @param choices - By layer; layers without one stay float.
+ * @throws BitwrightError `invalid-data` when the model was measured without these choices.
  */
 export function predictLatency(model: LatencyModel, choices: ReadonlyMap<string, LayerChoice>): number {
-  const kernelOf = (layer: string) => {
+  return timeOn(model, (layer) => {
     const choice = choices.get(layer);
     return choice === undefined ? floatKernel : kernelOfChoice(model, layer, choice);
-  };
+  });
+}
+
+function timeOn(model: LatencyModel, kernelOf: (layer: string) => string): number {
   return termsOf(model).reduce((sum, { layers, ms }) => sum + ms(layers.map(kernelOf)), model.floatMs);
+}
+
+/** What a part's layers gain on integer kernels, in milliseconds; negative where they lose. */
+export interface PartGain {
+  readonly layers: readonly string[];
+  /** In a model that is float otherwise. */
+  readonly amongFloatMs: number;
+  /** In a model that is on integer kernels otherwise. */
+  readonly amongIntegerMs: number;
+}
+
+/** What each part gains on integer kernels, as far as its layers have them. */
+export function partGains(model: LatencyModel): PartGain[] {
+  const integer = (layer: string) =>
+    Object.values(model.kernels[layer]!).find((kernel) => carriedBy(kernel) === "codes") ?? floatKernel;
+  const allInteger = timeOn(model, integer);
+  return model.parts.map(({ layers }) => ({
+    layers,
+    amongFloatMs: model.floatMs - timeOn(model, (layer) => (layers.includes(layer) ? integer(layer) : floatKernel)),
+    amongIntegerMs: timeOn(model, (layer) => (layers.includes(layer) ? floatKernel : integer(layer))) - allInteger,
+  }));
 }
 
 /**

@@ -93,7 +93,8 @@ export function standInRanges(
 function identity(standIn: StandIn, value: Tensor): TensorOf<"float32"> {
   const channels = channelsOf(standIn, value);
   if (standIn.op === "Conv") {
-    return { dtype: "float32", dims: [channels, 1, 1, 1], data: new Float32Array(channels).fill(1) };
+    const dims = value.dims.map((_, axis) => (axis === 0 ? channels : 1));
+    return { dtype: "float32", dims, data: new Float32Array(channels).fill(1) };
   }
   const data = new Float32Array(channels * channels);
   for (let i = 0; i < channels; i++) data[i * (channels + 1)] = 1;

@@ -18,6 +18,9 @@ export interface SteadyTime {
 
 const rounds = { warmup: 3, least: 9, most: 60 };
 
+/** On a machine that is busy with something else precision is out of reach; this is enough for short models on one that is not. */
+const mostMs = 1500;
+
 /**
  * Times models against each other until the differences to the first one are steady. Load of the machine only ever adds to a time, so a time is the
  * first quartile of its rounds.
@@ -27,9 +30,11 @@ export async function steadyTimes(contestants: readonly Contestant[], options: S
   const times = contestants.map((): number[] => []);
   await using turns = await Turns.open(contestants, options);
   for (let i = 0; i < rounds.warmup; i++) await turns.round(options.signal);
+  const end = performance.now() + mostMs;
   for (let round = 1; round <= rounds.most; round++) {
     for (const [i, ms] of (await turns.round(options.signal)).entries()) times[i]!.push(ms);
-    if (round >= rounds.least && times.every((own) => isSteady(own, options))) break;
+    if (round < rounds.least) continue;
+    if (performance.now() > end || times.every((own) => isSteady(own, options))) break;
   }
   const reference = typical(times[0]!);
   return times.map((own) => ({ ms: typical(own), extraMs: typical(own) - reference }));

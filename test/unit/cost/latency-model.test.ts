@@ -1,5 +1,11 @@
 import { expect, it } from "vitest";
-import { combinations, type LatencyModel, latencyResource, predictLatency } from "../../../src/cost/latency-model.js";
+import {
+  combinations,
+  type LatencyModel,
+  latencyResource,
+  partGains,
+  predictLatency,
+} from "../../../src/cost/latency-model.js";
 import { parseLatencyModel } from "../../../src/cost/parse-latency-model.js";
 import { parseJson } from "../../../src/data/json.js";
 import type { PlannedLayer } from "../../../src/export/targets/target.js";
@@ -63,6 +69,13 @@ it("adds what parts and borders change to the float model's time", () => {
   expect(time(integer, small, float)).toBe(10 + 0.5 + 8);
   expect(time(integer, small, integer)).toBe(10 + 0.5 - 4 + 0.25);
   expect(predictLatency(model, new Map([["c", integer]]))).toBe(10 - 2 + 0.25);
+});
+
+it("tells what parts gain on integer kernels among float and among integer ones", () => {
+  expect(partGains(model)).toEqual([
+    { layers: ["a", "b"], amongFloatMs: 3 - 8 - 0.125, amongIntegerMs: 10 - 2 + 0.25 - (10 - 3 - 4 - 0.5) },
+    { layers: ["c"], amongFloatMs: 2 - 0.25, amongIntegerMs: 10 - 3 + 8 + 0.125 - (10 - 3 - 4 - 0.5) },
+  ]);
 });
 
 it("refuses a configuration that was not measured", () => {
