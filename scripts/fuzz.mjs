@@ -21,7 +21,7 @@ const { values } = parseArgs({
     backend: { type: "string", default: "native" },
     models: { type: "string" },
     only: { type: "string" },
-    seconds: { type: "string", default: "30" },
+    seconds: { type: "string", default: "120" },
   },
 });
 const seed = Number(values.seed);

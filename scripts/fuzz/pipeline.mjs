@@ -3,6 +3,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { readAnalysis } from "../../dist/analysis-node.js";
+import { formats } from "../../dist/formats.js";
 import {
   cleanModel,
   datasetFrom,
@@ -14,6 +15,7 @@ import {
   searches,
 } from "../../dist/index.js";
 import { methods } from "../../dist/methods.js";
+import { objectives } from "../../dist/options.js";
 import { analysisOptions } from "./base-analysis.mjs";
 import { randomFeeds } from "./feeds.mjs";
 
@@ -121,11 +123,23 @@ function anyDataset(model, random, hostile) {
   return datasetFrom(randomFeeds(model, random, 12, hostile), { splits });
 }
 
+/** @type {import("../../dist/index.js").Limits[]} */
+const limits = [
+  { keep: 0.5 },
+  { keep: 1 },
+  { maxKl: 0.1 },
+  { maxSize: { share: 0.5 } },
+  { maxSize: { absolute: 1 }, keep: 0.9 },
+  { maxMacs: { share: 0.5 }, maxKl: 1 },
+];
+
 /** @type {(random: Choices) => import("../../dist/index.js").RunOptions} */
 function anyOptions(random) {
   return {
     calibration: random.pick(["minmax", "minmax", "percentile", "mse"]),
-    formats: random.pick([["int8", "int4"], ["int8"], ["int4"]]),
+    formats: random.chance(0.5)
+      ? ["int8", "int4"]
+      : [random.pick(Object.keys(formats)), random.pick(Object.keys(formats))],
     samples: 2,
     probes: 1,
     batchSize: 2,
@@ -139,7 +153,9 @@ async function quantizeCase(backend, model, options, random) {
   await quantize(model, {
     ...options,
     backend,
-    limits: random.pick([{ keep: 0.5 }, { keep: 1 }, { maxKl: 0.1 }]),
+    limits: random.pick(limits),
+    // Whatever has to do with time is measured, which takes long.
+    minimize: random.chance(0.8) ? "size" : random.pick(objectives),
     method: random.pick(Object.keys(methods)),
     search: random.pick(Object.keys(searches)),
   });
