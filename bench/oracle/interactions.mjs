@@ -37,9 +37,7 @@ export async function pytorchMatrices(workspace, analysis, samples, python) {
 async function writeJob(workspace, analysis, samples, folder) {
   const { model, engine, dataset, simulator } = workspace;
   const dims = await shapesOf(workspace, workspace.target.observedTensors(model));
-  const sites = new Map(
-    sitesOf(workspace, rangesOf(analysis), analysis.biasShifts, dims).map((site) => [site.id, site]),
-  );
+  const sites = new Map(sitesOf(workspace, rangesOf(analysis), analysis, dims).map((site) => [site.id, site]));
   const batches = dataset.batches(samples, samples.length)[Symbol.asyncIterator]();
   const { feeds, labels } = (await batches.next()).value;
   await simulator.apply({ weights: [], biases: [], edges: [] });

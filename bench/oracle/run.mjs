@@ -129,7 +129,8 @@ async function interactions({ model: path, data, formats, samples }) {
   const model = await readModelFile(path);
   const dataset = await openDataset(data);
   const indices = Array.from({ length: samples.end - samples.first }, (_, i) => samples.first + i);
-  const given = { formats, samples, loss: "cross-entropy", threads };
+  // PyTorch rounds each element to the nearest code.
+  const given = { formats, samples, loss: "cross-entropy", rounding: "nearest", threads };
   const within = async (work, more = {}) => {
     const workspace = await openWorkspace(native, model, dataset, resolveOptions({ ...given, ...more }));
     try {
