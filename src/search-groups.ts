@@ -79,16 +79,16 @@ class Terms {
     return sites.reduce((sum, a, i) => sum + sites.slice(i + 1).reduce((part, b) => part + this.#matrix[a]![b]!, 0), 0);
   }
 
-  /** Between all choices of all groups; zero within a group. */
+  /** Between all choices of all groups; zero on the diagonal, whose terms are the costs. */
   between(groups: readonly LayerGroup[]): Float64Array[] {
-    const all = groups.flatMap(({ layers, choices }, group) =>
-      choices.map((choice) => ({ group, sites: layers.flatMap(({ node }) => this.#sites(node, choice)) })),
+    const all = groups.flatMap(({ layers, choices }) =>
+      choices.map((choice) => layers.flatMap(({ node }) => this.#sites(node, choice))),
     );
     return all.map((a) =>
       Float64Array.from(all, (b) => {
-        if (a.group === b.group) return 0;
+        if (a === b) return 0;
         let sum = 0;
-        for (const i of a.sites) for (const j of b.sites) sum += this.#matrix[i]![j]!;
+        for (const i of a) for (const j of b) sum += this.#matrix[i]![j]!;
         return sum;
       }),
     );

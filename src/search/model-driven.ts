@@ -9,6 +9,9 @@ export interface Planned {
   readonly bound?: number;
 }
 
+/** How far a planner that cannot be sure to have the best goes: a good one on the way, or the best and a bound at the end. */
+export type Effort = "quick" | "thorough";
+
 /** Answers questions about predictions; nothing is evaluated. */
 export interface Planner {
   /** The rise of the loss as this planner predicts it. */
@@ -19,7 +22,7 @@ export interface Planner {
    * The assignment with at most this predicted loss, inside the limits on resources, that uses least of what the problem minimizes; of equals the one with
    * the least loss.
    */
-  smallest(lossBudget: number): Promise<Planned | undefined>;
+  smallest(lossBudget: number, effort?: Effort): Promise<Planned | undefined>;
   /** The assignment that exceeds the limits on resources least. */
   nearest(): Promise<Assignment>;
 }
@@ -81,17 +84,17 @@ async function insideBand(trail: Trail, planner: Planner): Promise<Ending> {
     }
     holds = planner.loss(assignment);
   }
-  const found = await bisectBudget(trail, planner, holds, planner.loss(narrowest.assignment));
+  const lossBudget = await bisectBudget(trail, planner, holds, planner.loss(narrowest.assignment));
+  const last = lossBudget === undefined ? undefined : await planner.smallest(lossBudget, "thorough");
+  if (last !== undefined)
+    await trail.propose(`predicted loss up to ${digits(lossBudget!)}, thoroughly`, last.assignment);
   await tail(trail);
-  const stopped = "the predicted loss that the band leaves is known to a thousandth";
-  if (found === undefined) return { stopped };
-  const proof = proofOf(found.planned, minimize, used(trail.problem, minimize, trail.best!.assignment));
-  return { stopped, ...(proof.proof && { proof: { ...proof.proof, lossBudget: found.budget } }) };
-}
-
-interface Found {
-  readonly planned: Planned;
-  readonly budget: number;
+  const { proof } =
+    last === undefined ? {} : proofOf(last, minimize, used(trail.problem, minimize, trail.best!.assignment));
+  return {
+    stopped: "the predicted loss that the band leaves is known to a thousandth",
+    ...(proof !== undefined && { proof: { ...proof, lossBudget: lossBudget! } }),
+  };
 }
 
 /** Bisects the budget between one that holds and one that is too much, in steps of equal ratio. Returns the largest that was seen to hold. */
@@ -100,10 +103,10 @@ async function bisectBudget(
   planner: Planner,
   holds: number,
   tooMuch: number,
-): Promise<Found | undefined> {
+): Promise<number | undefined> {
   let low = Math.max(holds, leastCost(trail.problem) / 2);
   let high = tooMuch;
-  let found: Found | undefined;
+  let found: number | undefined;
   for (let tries = 0; tries < mostEvaluations - 3 && high > low * (1 + resolution); tries++) {
     const budget = Math.sqrt(low * high);
     const planned = await planner.smallest(budget);
@@ -111,7 +114,7 @@ async function bisectBudget(
     const verdict = planned && (await trail.propose(`predicted loss up to ${digits(budget)}`, planned.assignment));
     if (verdict === undefined || isInside(verdict)) low = budget;
     else high = Math.min(budget, planner.loss(planned!.assignment));
-    if (verdict !== undefined && isInside(verdict)) found = { planned: planned!, budget };
+    if (verdict !== undefined && isInside(verdict)) found = budget;
   }
   return found;
 }

@@ -54,8 +54,9 @@ export interface Verdict extends Judgement {
 export interface SearchProblem {
   readonly groups: readonly SearchGroup[];
   /**
-   * Second-order terms between choices of different groups. One row for each choice of each group, in order; symmetric; zero between choices
-   * of one group. Predicted loss of an assignment: the sum of its costs and of the terms of its pairs.
+   * Second-order terms between choices. One row for each choice of each group, in order; symmetric, zero on the diagonal. Predicted loss of an
+   * assignment: the sum of its costs and of the terms of its pairs. Terms between choices of one group are in no pair; where a form like U^T U
+   * gives them they keep its convexity, and zero does as well.
    */
   readonly interactions?: readonly Float64Array[];
   /** Bytes, and what else is known. */

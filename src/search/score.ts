@@ -28,7 +28,7 @@ export class Score {
     this.#loss = groups.reduce((sum, { choices }, g) => sum + choices[assignment[g]!]!.cost, 0);
     if (interactions === undefined) return;
     this.#field = new Float64Array(interactions.length);
-    for (const g of groups.keys()) add(this.#field, interactions[this.#offsets[g]! + assignment[g]!]!, 1);
+    for (const g of groups.keys()) this.#addTerms(g, assignment[g]!, 1);
     // Every pair is in the field of both its groups.
     for (const g of groups.keys()) this.#loss += this.#field[this.#offsets[g]! + assignment[g]!]! / 2;
   }
@@ -75,10 +75,17 @@ export class Score {
     this.#loss += this.lossChange(group, to);
     for (const r of this.#used.keys()) this.#used[r]! += this.usedChange(r, group, to);
     this.#assignment[group] = to;
+    this.#addTerms(group, from, -1);
+    this.#addTerms(group, to, 1);
+  }
+
+  /** Adds a choice's terms with the choices of all other groups to their fields. */
+  #addTerms(group: number, choice: number, sign: 1 | -1): void {
     if (this.#field === undefined) return;
-    const offset = this.#offsets[group]!;
-    add(this.#field, this.problem.interactions![offset + from]!, -1);
-    add(this.#field, this.problem.interactions![offset + to]!, 1);
+    const [start, end] = [this.#offsets[group]!, this.#offsets[group + 1]!];
+    const row = this.problem.interactions![start + choice]!;
+    for (let i = 0; i < start; i++) this.#field[i]! += sign * row[i]!;
+    for (let i = end; i < row.length; i++) this.#field[i]! += sign * row[i]!;
   }
 }
 
@@ -122,8 +129,4 @@ export function factorsByGroup(count: number, factors: readonly Factor[]): Facto
   const found: Factor[][] = Array.from({ length: count }, () => []);
   for (const factor of factors) for (const g of factor.groups) found[g]!.push(factor);
   return found;
-}
-
-function add(sum: Float64Array, row: Float64Array, sign: 1 | -1): void {
-  for (let i = 0; i < sum.length; i++) sum[i]! += sign * row[i]!;
 }

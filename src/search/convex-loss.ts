@@ -1,0 +1,128 @@
+import type { Quantity } from "./linear-form.js";
+import type { Assignment, SearchGroup } from "./problem.js";
+import { choiceOffsets } from "./score.js";
+
+/**
+ * The predicted loss with interactions M and costs c, continued from assignments x (shares of choices, 0 or 1) to all shares as a convex function: since
+ * x = x^2 at 0 and 1, c.x + 1/2 x^T M x equals (c - d/2).x + 1/2 x^T (M + diag d) x there, whatever d is; and d is such that M + diag d is positive
+ * definite. Its tangents lie below it, so they are linear bounds of the loss of every assignment.
+ */
+export class ConvexLoss {
+  readonly #groups: readonly SearchGroup[];
+  readonly #interactions: readonly Float64Array[];
+  readonly #offsets: readonly number[];
+  readonly #costs: Float64Array;
+  readonly #shift: Float64Array;
+
+  constructor(groups: readonly SearchGroup[], interactions: readonly Float64Array[]) {
+    this.#groups = groups;
+    this.#interactions = interactions;
+    this.#offsets = choiceOffsets(groups);
+    this.#costs = Float64Array.from(groups.flatMap(({ choices }) => choices.map(({ cost }) => cost)));
+    this.#shift = convexShift(this.#costs, interactions);
+  }
+
+  /** c - d/2: the loss without its curved part. */
+  get linear(): Quantity {
+    return this.tangent(new Float64Array(this.#costs.length));
+  }
+
+  /** M + diag d. */
+  get curvature(): Float64Array[] {
+    return this.#interactions.map((row, i) => row.with(i, this.#shift[i]!));
+  }
+
+  /** The tangent at some shares of the choices, those of all groups numbered through. */
+  tangent(shares: Float64Array): Quantity {
+    const slope = shares.map((share, i) => this.#shift[i]! * share);
+    for (const [j, share] of shares.entries()) {
+      if (share === 0) continue;
+      const row = this.#interactions[j]!;
+      for (let i = 0; i < slope.length; i++) slope[i]! += share * row[i]!;
+    }
+    const curved = slope.reduce((sum, value, i) => sum + value * shares[i]!, 0) / 2;
+    const factors = this.#groups.map(({ choices }, g) => ({
+      groups: [g],
+      values: Float64Array.from(choices, (_, c) => {
+        const i = this.#offsets[g]! + c;
+        return this.#costs[i]! - this.#shift[i]! / 2 + slope[i]!;
+      }),
+    }));
+    return { fixed: -curved, factors };
+  }
+
+  tangentAt(assignment: Assignment): Quantity {
+    const shares = new Float64Array(this.#costs.length);
+    for (const [g, c] of assignment.entries()) shares[this.#offsets[g]! + c] = 1;
+    return this.tangent(shares);
+  }
+}
+
+/**
+ * A small diagonal that makes a symmetric matrix with zero diagonal positive definite: the choices' own second-order terms 2c, all scaled by one number. The
+ * number comes from the smallest eigenvalue and is checked by a Cholesky decomposition, so that bounds hold whatever the eigenvalue's error.
+ */
+function convexShift(costs: Float64Array, matrix: readonly Float64Array[]): Float64Array {
+  const active = [...matrix.keys()].filter((i) => matrix[i]!.some((value) => value !== 0));
+  const weights = active.map((i) => leastDiagonal(costs, matrix[i]!, 2 * costs[i]!));
+  const normed = active.map((i, a) =>
+    Float64Array.from(active, (j, b) => matrix[i]![j]! / Math.sqrt(weights[a]! * weights[b]!)),
+  );
+  let scale = Math.max(0, -smallestEigenvalue(normed));
+  while (!isPositiveDefinite(normed, scale)) scale = scale * 1.001 + 1e-9;
+  const shift = new Float64Array(costs.length);
+  for (const [a, i] of active.entries()) shift[i] = scale * weights[a]!;
+  return shift;
+}
+
+/**
+ * What a choice has on the diagonal at least: its own second-order term, and in an indefinite matrix so much that no term with another choice exceeds both
+ * their own.
+ */
+function leastDiagonal(costs: Float64Array, row: Float64Array, own: number): number {
+  return row.reduce((most, value, j) => {
+    if (value === 0) return most;
+    return Math.max(most, costs[j]! > 0 ? value ** 2 / (2 * costs[j]!) : Math.abs(value));
+  }, own);
+}
+
+/** An estimate, from above, by power iteration on the matrix turned around within Gershgorin's bound. */
+function smallestEigenvalue(matrix: readonly Float64Array[]): number {
+  const bound = matrix.reduce((most, row) => Math.max(most, sumOf(row, Math.abs)), 0);
+  // No eigenvector is known beforehand; a vector without a pattern is orthogonal to none.
+  let vector = Float64Array.from(matrix, (_, i) => Math.sin(1 + i * i));
+  let value = 0;
+  for (let iteration = 0; iteration < 200; iteration++) {
+    const product = Float64Array.from(matrix, (row, i) => bound * vector[i]! - dot(row, vector));
+    const length = Math.sqrt(dot(product, product));
+    if (length === 0) break;
+    value = bound - length / Math.sqrt(dot(vector, vector));
+    vector = product.map((entry) => entry / length);
+  }
+  return value;
+}
+
+/** Whether matrix + scale * identity has a Cholesky decomposition. */
+function isPositiveDefinite(matrix: readonly Float64Array[], scale: number): boolean {
+  const factor = matrix.map((row) => Float64Array.from(row));
+  for (const [i, row] of factor.entries()) {
+    for (let j = 0; j <= i; j++) {
+      const other = factor[j]!;
+      let sum = row[j]! + (i === j ? scale : 0);
+      for (let k = 0; k < j; k++) sum -= row[k]! * other[k]!;
+      if (i === j && !(sum > 0)) return false;
+      row[j] = i === j ? Math.sqrt(sum) : sum / other[j]!;
+    }
+  }
+  return true;
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+function sumOf(values: Float64Array, of: (value: number) => number): number {
+  return values.reduce((sum, value) => sum + of(value), 0);
+}
