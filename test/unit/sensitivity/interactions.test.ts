@@ -3,12 +3,14 @@ import { decodeFloats, encodeFloats } from "../../../src/base64.js";
 import { parseJson } from "../../../src/data/json.js";
 import type { LayoutParts } from "../../../src/evaluate/simulator.js";
 import type { Format } from "../../../src/formats.js";
+import { parseAnalysis } from "../../../src/parse-analysis.js";
 import { parseInteractions } from "../../../src/parse-interactions.js";
 import type { Site } from "../../../src/sensitivity/criterion.js";
 import { measured } from "../../../src/sensitivity/interactions/measured.js";
 import type { SourceContext } from "../../../src/sensitivity/interactions/source.js";
 import { chosenIndices, type Interactions, predictLoss } from "../../../src/sensitivity/interactions.js";
 import { judgePrediction } from "../../../src/sensitivity/trust.js";
+import { sampleAnalysis } from "../../support/plans.js";
 
 const choices = [
   { site: "a/weight", format: "int8" },
@@ -196,6 +198,28 @@ describe("parseInteractions", () => {
     const value = structuredClone(fromProjections()) as unknown as Record<string, unknown>;
     change(value);
     expect(() => parse(value)).toThrow(expect.objectContaining({ code: "invalid-data", where: `a.json, ${path}` }));
+  });
+});
+
+describe("what interrupted work has left", () => {
+  const parse = (unfinished: unknown) =>
+    parseAnalysis(parseJson(JSON.stringify({ ...sampleAnalysis(2), unfinished }), "a.json")).unfinished;
+
+  it("is read back", () => {
+    const { direct } = sampleAnalysis(2).criteria;
+    const unfinished = { criteria: { direct: direct! }, measured: [[2], [0.5, 4]] };
+    expect(parse(unfinished)).toEqual(unfinished);
+    expect(parse(undefined)).toBeUndefined();
+  });
+
+  it.each([
+    ["unfinished.measured[1]", { measured: [[2], [1]] }],
+    ["unfinished.criteria.guess", { criteria: { guess: {} } }],
+    ["unfinished.rows", { rows: [] }],
+  ])("is refused with a wrong %s", (path, unfinished) => {
+    expect(() => parse(unfinished)).toThrow(
+      expect.objectContaining({ code: "invalid-data", where: `a.json, ${path}` }),
+    );
   });
 });
 
