@@ -90,9 +90,9 @@ export type Options = Required<Omit<RunOptions, "loss">> & Pick<RunOptions, "los
 /** What is taken for options that are not given. */
 export const defaults = {
   target: "ort-cpu",
-  method: "direct",
+  method: "curvature",
   minimize: "both",
-  formats: ["int8", "int4"],
+  formats: ["fp16", "int8", "int4"],
   calibration: "mse",
   rounding: "error-feedback",
   samples: 64,
