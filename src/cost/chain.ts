@@ -1,5 +1,5 @@
 import { BitwrightError } from "../errors.js";
-import type { Range } from "../export/layout.js";
+import type { Layout, Range } from "../export/layout.js";
 import { exportModel } from "../export/qdq.js";
 import type { PlannedLayer, Target } from "../export/targets/target.js";
 import { choiceKey, type LayerChoice } from "../formats.js";
@@ -12,8 +12,8 @@ import type { Feeds, Tensor } from "../tensor.js";
 import { type Carried, carriedBy, floatKernel } from "./latency-model.js";
 import { partition, type TensorRole, tensorRoles } from "./partition.js";
 import { timingSignature } from "./signature.js";
-import { addStandIns, channelsOf, type StandIn, standInRanges } from "./stand-ins.js";
-import { extractSubgraph, subgraphBorder } from "./subgraph.js";
+import { addStandIns, channelsOf, type StandIn, sinkOf, standInRanges } from "./stand-ins.js";
+import { extractSubgraph, type Subgraph, subgraphBorder } from "./subgraph.js";
 
 /** A model whose configurations are to be timed. */
 export interface LatencySubject {
@@ -82,10 +82,6 @@ export class Chain {
     return this.kernels[layer]![choiceKey(choice)]!;
   }
 
-  canCarryCodes(layer: string): boolean {
-    return Object.values(this.kernels[layer]!).some((kernel) => carriedBy(kernel) === "codes");
-  }
-
   /** A choice under which a layer that has it carries that. */
   choiceThatCarries(carried: Carried): LayerChoice {
     for (const { node, choices } of this.subject.layers) {
@@ -112,15 +108,12 @@ export class Chain {
     sources: readonly StandIn[] = [],
     sinks: readonly StandIn[] = [],
   ): Excerpt {
-    const { target, ranges: observed, model } = this.subject;
-    const border = subgraphBorder(this.#graph, nodes, this.#roles);
-    const bare = extractSubgraph(model, this.#graph, nodes, border, values);
-    const subgraph = addStandIns(bare, sources, sinks, values);
-    const ranges = new Map([...standInRanges(sources, sinks, values), ...observed]);
+    const subgraph = addStandIns(this.#subgraph(nodes, values), sources, sinks, values);
     return {
       feeds: subgraph.feeds,
       signature: timingSignature(subgraph),
-      export: (choices) => writeModel(exportModel(subgraph.model, target.layout(subgraph.model, choices, ranges))),
+      export: (choices) =>
+        writeModel(exportModel(subgraph.model, this.#layout(subgraph.model, choices, sources, sinks, values))),
     };
   }
 
@@ -138,7 +131,71 @@ export class Chain {
       const usable = value.dtype === "float32" && value.dims.length >= 2;
       return usable && (standIn.op === "Conv" || channelsOf(standIn, value) <= widestProduct) ? [standIn] : [];
     });
-    return { tensors, giver, taker, standIns };
+    return {
+      tensors,
+      standIns,
+      giver: this.#givesCodes(before, standIns, values) ? giver : undefined,
+      taker: this.#takesCodes(after, standIns, values) ? taker : undefined,
+    };
+  }
+
+  /** Whether a part hands tensors over as codes when all its layers and those behind run on codes: then an output of the graph is read as codes. */
+  #givesCodes(part: ChainPart, standIns: readonly StandIn[], values: ReadonlyMap<string, Tensor>): boolean {
+    const choices = this.#onCodes(
+      part,
+      standIns.map(({ tensor }) => sinkOf(tensor)),
+    );
+    if (choices === undefined) return false;
+    const bare = this.#subgraph(part.nodes, values);
+    const outputs = [...bare.model.graph.output];
+    const { model } = addStandIns(bare, [], standIns, values);
+    model.graph.output.push(...outputs.filter(({ name }) => standIns.some(({ tensor }) => tensor === name)));
+    const { edges } = this.#layout(model, choices, [], standIns, values);
+    return edges.some(
+      ({ node, tensor }) => node === undefined && standIns.some((standIn) => standIn.tensor === tensor),
+    );
+  }
+
+  /** Whether a part reads tensors as codes when all its layers run on codes. */
+  #takesCodes(part: ChainPart, standIns: readonly StandIn[], values: ReadonlyMap<string, Tensor>): boolean {
+    const choices = this.#onCodes(part, []);
+    if (choices === undefined) return false;
+    const { model } = addStandIns(this.#subgraph(part.nodes, values), standIns, [], values);
+    const { edges } = this.#layout(model, choices, standIns, [], values);
+    return edges.some(({ tensor }) => standIns.some((standIn) => standIn.tensor === tensor));
+  }
+
+  /** Choices that bring a part's layers onto codes, as far as they can, and stand-ins with them; undefined when none can. */
+  #onCodes({ units }: ChainPart, standIns: readonly string[]): Map<string, LayerChoice> | undefined {
+    const choices = new Map<string, LayerChoice>();
+    for (const { layers, options } of units) {
+      const choice = options.find((option) => carriedBy(this.kernel(layers[0]!, option)) === "codes");
+      if (choice !== undefined) for (const layer of layers) choices.set(layer, choice);
+    }
+    if (choices.size === 0) return undefined;
+    for (const name of standIns) choices.set(name, this.choiceThatCarries("codes"));
+    return choices;
+  }
+
+  #subgraph(nodes: readonly NodeProto[], values: ReadonlyMap<string, Tensor>): Subgraph {
+    return extractSubgraph(
+      this.subject.model,
+      this.#graph,
+      nodes,
+      subgraphBorder(this.#graph, nodes, this.#roles),
+      values,
+    );
+  }
+
+  #layout(
+    model: OnnxModel,
+    choices: ReadonlyMap<string, LayerChoice>,
+    sources: readonly StandIn[],
+    sinks: readonly StandIn[],
+    values: ReadonlyMap<string, Tensor>,
+  ): Layout {
+    const { target, ranges } = this.subject;
+    return target.layout(model, choices, new Map([...standInRanges(sources, sinks, values), ...ranges]));
   }
 
   /** The last layer of a part whose result reaches tensors without passing another layer. */
@@ -171,9 +228,9 @@ const widestProduct = 2048;
 export interface Joint {
   /** Computed by the one and read by the other. */
   readonly tensors: readonly string[];
-  /** The layer whose kernel decides what the first part hands over. */
+  /** The layer that makes the first part hand over codes; undefined when it never does. */
   readonly giver: string | undefined;
-  /** The layer whose kernel decides what the second part wants. */
+  /** The layer that makes the second part take codes; undefined when it never does. */
   readonly taker: string | undefined;
   /** For the tensors, as far as layers can stand in for a neighbour. */
   readonly standIns: readonly StandIn[];

@@ -98,22 +98,27 @@ class Laboratory {
   }
 }
 
-/** A layer that others stand in for, and what it may carry. */
+/** A layer that others stand in for. */
 interface Neighbour {
   readonly layer: string;
   readonly standIns: readonly string[];
-  readonly carries: readonly Carried[];
 }
 
+/** What the stand-ins of a joint stand in for, on one side of it; nothing where that carries floats in any case, as they do then. */
 function neighbourOf(
-  chain: Chain,
   layer: string | undefined,
   joint: Joint | undefined,
   nameOf: (tensor: string) => string,
 ): Neighbour[] {
-  if (joint === undefined || layer === undefined || joint.standIns.length === 0) return [];
-  const standIns = joint.standIns.map(({ tensor }) => nameOf(tensor));
-  return [{ layer, standIns, carries: chain.canCarryCodes(layer) ? ["float", "codes"] : ["float"] }];
+  if (joint === undefined || layer === undefined) return [];
+  return [{ layer, standIns: joint.standIns.map(({ tensor }) => nameOf(tensor)) }];
+}
+
+/** Every combination of what neighbours carry, all float first. */
+function carriedBySome(neighbours: readonly Neighbour[]): Carried[][] {
+  return [...combinations(neighbours.map(() => 2))].map((codes) =>
+    codes.map((code): Carried => (code === 0 ? "float" : "codes")),
+  );
 }
 
 async function timePart(
@@ -123,20 +128,19 @@ async function timePart(
   values: ReadonlyMap<string, Tensor>,
   laboratory: Laboratory,
 ): Promise<LatencyPart> {
-  const neighbours = [
-    ...neighbourOf(chain, entry?.giver, entry, sourceOf),
-    ...neighbourOf(chain, exit?.taker, exit, sinkOf),
-  ];
-  const counts = [...units.map(({ options }) => options.length), ...neighbours.map(({ carries }) => carries.length)];
-  const rows = [...combinations(counts)].map((choice) => {
+  const neighbours = [...neighbourOf(entry?.giver, entry, sourceOf), ...neighbourOf(exit?.taker, exit, sinkOf)];
+  const rows = [...combinations(units.map(({ options }) => options.length))].flatMap((choice) => {
     const own = choicesOf(units, choice);
-    const carried = neighbours.map(({ carries }, i) => carries[choice[units.length + i]!]!);
-    return { own, carried, choices: new Map([...own, ...choicesOfStandIns(chain, neighbours, carried)]) };
+    return carriedBySome(neighbours).map((carried) => ({
+      own,
+      carried,
+      choices: new Map([...own, ...choicesOfStandIns(chain, neighbours, carried)]),
+    }));
   });
   const times = await laboratory.time(
     chain.excerpt(nodes, values, entry?.standIns, exit?.standIns),
     rows.map(({ choices }) => choices),
-    `${positions(layers, units)} ${neighbours.map(({ carries }) => carries.length)}`,
+    `${positions(layers, units)} ${entry?.giver !== undefined} ${exit?.taker !== undefined}`,
   );
   return {
     layers,
@@ -156,17 +160,12 @@ async function timeBorder(
   values: ReadonlyMap<string, Tensor>,
   laboratory: Laboratory,
 ): Promise<LatencyBorder> {
-  const neighbours = [
-    ...neighbourOf(chain, joint.giver, joint, sourceOf),
-    ...neighbourOf(chain, joint.taker, joint, sinkOf),
-  ];
-  const rows = [...combinations(neighbours.map(({ carries }) => carries.length))].map((choice) =>
-    neighbours.map(({ carries }, i) => carries[choice[i]!]!),
-  );
+  const neighbours = [...neighbourOf(joint.giver, joint, sourceOf), ...neighbourOf(joint.taker, joint, sinkOf)];
+  const rows = carriedBySome(neighbours);
   const times = await laboratory.time(
     chain.excerpt([], values, joint.standIns, joint.standIns),
     rows.map((carried) => choicesOfStandIns(chain, neighbours, carried)),
-    `${neighbours.map(({ carries }) => carries.length)}`,
+    `${joint.giver !== undefined} ${joint.taker !== undefined}`,
   );
   return {
     tensors: joint.tensors,

@@ -11,7 +11,7 @@ import type { OnnxModel } from "../../../src/onnx/model.js";
 import { readModelFile } from "../../../src/onnx/model-node.js";
 import { everyValue } from "../../support/every-value.js";
 import { buildModel } from "../../support/model-builder.js";
-import { randomFloats, randomTensor } from "../../support/tensors.js";
+import { int64, randomFloats, randomTensor } from "../../support/tensors.js";
 import { conv, gemm, mixedNetwork, unary } from "../export/networks.js";
 import { observeRanges } from "../export/simulate.js";
 
@@ -33,6 +33,7 @@ it.each([
   ["residual blocks", residualNetwork, [() => true, () => false]],
   ["every kind of joint", mixedNetwork, [() => true, () => false]],
   ["branches", branchingNetwork, [() => true, () => false, ...[1, 2, 3, 4, 5, 6].map(coin)]],
+  ["blocks with normalization", normalizedNetwork, [() => true, () => false, ...[1, 2, 3, 4].map(coin)]],
   ["products", products, [() => true, () => false, ...[1, 2, 3, 4].map(coin)]],
 ])("lets the operators of parts, less what stands in, add up to those of the model: %s", async (_, build, patterns) => {
   const model = build();
@@ -115,6 +116,27 @@ function branchingNetwork(): OnnxModel {
     stream = unary(model, "Concat", `${name}.join`, [left, right], { axis: 1n });
   }
   return model.output(unary(model, "Relu", "last.relu", [conv(model, "last", stream, [16, 32, 1])])).build();
+}
+
+/** Sums that no integer layer reads directly, so they stay float whatever the layers before them run on. */
+function normalizedNetwork(): OnnxModel {
+  const model = buildModel(17)
+    .input("x", ["N", 3, 16, 16])
+    .constant("shape", int64([3], [1, 24, 32]))
+    .constant("scale", randomTensor([32], 7))
+    .constant("shift", randomTensor([32], 8));
+  const product = (name: string, input: string, weights: readonly [number, number]) => {
+    model.constant(`${name}.w`, randomTensor(weights, name.length, -0.2, 0.2));
+    return unary(model, "MatMul", name, [input, `${name}.w`]);
+  };
+  let stream = product("embed", unary(model, "Reshape", "rows", ["x", "shape"]), [32, 32]);
+  for (const name of ["one", "two"]) {
+    const normalized = unary(model, "LayerNormalization", `${name}.norm`, [stream, "scale", "shift"]);
+    const wide = unary(model, "Tanh", `${name}.act`, [product(`${name}.up`, normalized, [32, 64])]);
+    stream = unary(model, "Add", `${name}.sum`, [product(`${name}.down`, wide, [64, 32]), stream]);
+  }
+  const last = unary(model, "LayerNormalization", "last.norm", [stream, "scale", "shift"]);
+  return model.output(product("head", last, [32, 8])).build();
 }
 
 function products(): OnnxModel {
