@@ -141,11 +141,9 @@ export class Chain {
 
   /** Whether a part hands tensors over as codes when all its layers and those behind run on codes: then an output of the graph is read as codes. */
   #givesCodes(part: ChainPart, standIns: readonly StandIn[], values: ReadonlyMap<string, Tensor>): boolean {
-    const choices = this.#onCodes(
-      part,
-      standIns.map(({ tensor }) => sinkOf(tensor)),
-    );
-    if (choices === undefined) return false;
+    const choices = this.onCodes(part.units);
+    if (choices.size === 0) return false;
+    for (const { tensor } of standIns) choices.set(sinkOf(tensor), this.choiceThatCarries("codes"));
     const bare = this.#subgraph(part.nodes, values);
     const outputs = [...bare.model.graph.output];
     const { model } = addStandIns(bare, [], standIns, values);
@@ -158,23 +156,21 @@ export class Chain {
 
   /** Whether a part reads tensors as codes when all its layers run on codes. */
   #takesCodes(part: ChainPart, standIns: readonly StandIn[], values: ReadonlyMap<string, Tensor>): boolean {
-    const choices = this.#onCodes(part, []);
-    if (choices === undefined) return false;
+    const choices = this.onCodes(part.units);
+    if (choices.size === 0) return false;
     const { model } = addStandIns(this.#subgraph(part.nodes, values), standIns, [], values);
     const { edges } = this.#layout(model, choices, standIns, [], values);
     return edges.some(({ tensor }) => standIns.some((standIn) => standIn.tensor === tensor));
   }
 
-  /** Choices that bring a part's layers onto codes, as far as they can, and stand-ins with them; undefined when none can. */
-  #onCodes({ units }: ChainPart, standIns: readonly string[]): Map<string, LayerChoice> | undefined {
-    const choices = new Map<string, LayerChoice>();
-    for (const { layers, options } of units) {
-      const choice = options.find((option) => carriedBy(this.kernel(layers[0]!, option)) === "codes");
-      if (choice !== undefined) for (const layer of layers) choices.set(layer, choice);
-    }
-    if (choices.size === 0) return undefined;
-    for (const name of standIns) choices.set(name, this.choiceThatCarries("codes"));
-    return choices;
+  /** Choices that bring layers onto codes; those that cannot are left out. */
+  onCodes(units: readonly Unit[]): Map<string, LayerChoice> {
+    return new Map(
+      units.flatMap(({ layers, options }) => {
+        const choice = options.find((option) => carriedBy(this.kernel(layers[0]!, option)) === "codes");
+        return choice === undefined ? [] : layers.map((layer) => [layer, choice] as const);
+      }),
+    );
   }
 
   #subgraph(nodes: readonly NodeProto[], values: ReadonlyMap<string, Tensor>): Subgraph {

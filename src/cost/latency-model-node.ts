@@ -7,8 +7,10 @@ import {
   type Carried,
   combinations,
   type LatencyBorder,
+  type LatencyCheck,
   type LatencyModel,
   type LatencyPart,
+  predictLatency,
 } from "./latency-model.js";
 import { sinkOf, sourceOf } from "./stand-ins.js";
 import { type SteadyTime, steadyTimes } from "./steady-times-node.js";
@@ -35,7 +37,8 @@ export async function measureLatencyModel(
 ): Promise<LatencyModel> {
   const chain = new Chain(subject, options.mostConfigurations);
   const values = await valuesOf(chain.tensors);
-  const stage = new Stage(options, "time parts", 2 * chain.parts.length);
+  const steps = 2 * chain.parts.length - 1;
+  const stage = new Stage(options, "time parts", steps + 2);
   const whole = chain.excerpt(subject.model.graph.node, values);
   const [float] = await steadyTimes([{ model: whole.export(new Map()), feeds: whole.feeds }], {
     ...options,
@@ -48,7 +51,7 @@ export async function measureLatencyModel(
   const start = performance.now();
   let done = 0;
   const step = () => {
-    const left = ((performance.now() - start) / ++done) * (2 * chain.parts.length - 1 - done);
+    const left = ((performance.now() - start) / ++done) * (steps - done);
     stage.step(`about ${Math.ceil(left / 1000)} s left`);
   };
   const joints = chain.parts.slice(1).map((after, i) => chain.joint(chain.parts[i]!, after, values));
@@ -62,8 +65,49 @@ export async function measureLatencyModel(
     if (joint.standIns.length > 0) borders.push(await timeBorder(chain, joint, values, laboratory));
     step();
   }
+  const model = modelOf(chain, floatMs, parts, borders);
+  const checks = await timeChecks(chain, model, whole, options);
+  stage.step();
+  return { ...model, checks };
+}
+
+function modelOf(
+  chain: Chain,
+  floatMs: number,
+  parts: readonly LatencyPart[],
+  borders: readonly LatencyBorder[],
+): LatencyModel {
   const accounted = [...parts, ...borders].reduce((sum, part) => sum + part.floatMs, 0);
-  return { floatMs, fixedMs: floatMs - accounted, kernels: chain.kernels, parts, borders };
+  return { floatMs, fixedMs: floatMs - accounted, kernels: chain.kernels, parts, borders, checks: [] };
+}
+
+/** Times the whole model with all parts on integer kernels, with every second one, with the first half and with the second. */
+async function timeChecks(
+  chain: Chain,
+  model: LatencyModel,
+  whole: Excerpt,
+  options: LatencyModelOptions,
+): Promise<LatencyCheck[]> {
+  const half = chain.parts.length / 2;
+  const patterns = [() => true, (i: number) => i % 2 === 1, (i: number) => i < half, (i: number) => i >= half];
+  const configurations = patterns
+    .map((takes) => chain.onCodes(chain.parts.filter((_, i) => takes(i)).flatMap(({ units }) => units)))
+    .filter(({ size }) => size > 0);
+  const checks: LatencyCheck[] = [];
+  for (const choices of configurations) {
+    const pair = [new Map(), choices].map((own) => ({ model: whole.export(own), feeds: whole.feeds }));
+    const [float, own] = await steadyTimes(pair, {
+      ...options,
+      precisionMs: 0,
+      relativePrecision: precision.ofPart / 2,
+    });
+    checks.push({
+      integerLayers: choices.size,
+      measuredMs: (own!.ms / float!.ms) * model.floatMs,
+      predictedMs: predictLatency(model, choices),
+    });
+  }
+  return checks;
 }
 
 /** Times excerpts, each kind once. */

@@ -1,6 +1,7 @@
 import { BitwrightError } from "../errors.js";
 import { choiceKey, type LayerChoice } from "../formats.js";
 import type { LayerGroup } from "../groups.js";
+import { quantile } from "../quantile.js";
 import type { Factor, Resource } from "../search/problem.js";
 
 /** The time of a model in any configuration, as a sum over parts that run one after another. Saved with the analysis. */
@@ -13,6 +14,15 @@ export interface LatencyModel {
   readonly kernels: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly parts: readonly LatencyPart[];
   readonly borders: readonly LatencyBorder[];
+  /** Whole configurations that were timed to hold the predictions against; none where nothing was measured. */
+  readonly checks: readonly LatencyCheck[];
+}
+
+/** A whole configuration with the layers of some parts on integer kernels. */
+export interface LatencyCheck {
+  readonly integerLayers: number;
+  readonly measuredMs: number;
+  readonly predictedMs: number;
 }
 
 /** Nodes that were timed as a model of their own, between layers that stand in for their neighbours. */
@@ -115,6 +125,15 @@ export function predictLatency(model: LatencyModel, choices: ReadonlyMap<string,
 
 function timeOn(model: LatencyModel, kernelOf: (layer: string) => string): number {
   return termsOf(model).reduce((sum, { layers, ms }) => sum + ms(layers.map(kernelOf)), model.floatMs);
+}
+
+/** The typical error of a model's predictions of whole configurations, as a share; undefined when none was checked. */
+export function typicalError({ checks }: LatencyModel): number | undefined {
+  if (checks.length === 0) return undefined;
+  return quantile(
+    checks.map(({ measuredMs, predictedMs }) => Math.abs(predictedMs / measuredMs - 1)),
+    0.5,
+  );
 }
 
 /** What a part's layers gain on integer kernels, in milliseconds; negative where they lose. */

@@ -1,5 +1,5 @@
 import type { Field } from "../data/field.js";
-import type { Carried, LatencyBorder, LatencyModel, LatencyPart } from "./latency-model.js";
+import type { Carried, LatencyBorder, LatencyCheck, LatencyModel, LatencyPart } from "./latency-model.js";
 
 /** Kernels by layer and choice. */
 type Kernels = LatencyModel["kernels"];
@@ -9,8 +9,8 @@ type Kernels = LatencyModel["kernels"];
  * @throws BitwrightError `invalid-data` that names the field.
  */
 export function parseLatencyModel(field: Field): LatencyModel {
-  const names = ["floatMs", "fixedMs", "kernels", "parts", "borders"] as const;
-  const { floatMs, fixedMs, kernels: listed, parts, borders } = field.object(names);
+  const names = ["floatMs", "fixedMs", "kernels", "parts", "borders", "checks"] as const;
+  const { floatMs, fixedMs, kernels: listed, parts, borders, checks } = field.object(names);
   const kernels = Object.fromEntries(
     listed
       .entries()
@@ -25,6 +25,7 @@ export function parseLatencyModel(field: Field): LatencyModel {
     kernels,
     parts: parts.list().map((part) => parsePart(part, kernels)),
     borders: borders.list().map((border) => parseBorder(border, kernels)),
+    checks: checks.list().map(parseCheck),
   };
 }
 
@@ -58,6 +59,16 @@ function parseBorder(field: Field, kernels: Kernels): LatencyBorder {
       const { carried, extraMs } = row.object(["carried", "extraMs"]);
       return { carried: parseCarried(carried, neighbours.length), extraMs: extraMs.number() };
     }),
+  };
+}
+
+function parseCheck(field: Field): LatencyCheck {
+  const names = ["integerLayers", "measuredMs", "predictedMs"] as const;
+  const { integerLayers, measuredMs, predictedMs } = field.object(names);
+  return {
+    integerLayers: integerLayers.integer(0),
+    measuredMs: measuredMs.number(),
+    predictedMs: predictedMs.number(),
   };
 }
 

@@ -76,6 +76,7 @@ export function latencyFromProfile(
     kernels: Object.fromEntries(kernels),
     parts,
     borders: [],
+    checks: [],
   };
 }
 

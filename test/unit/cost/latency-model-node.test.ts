@@ -73,7 +73,12 @@ it("times every combination of kernels of each part and of what its neighbours c
   const parts = latency.parts.reduce((sum, { floatMs }) => sum + floatMs, 0);
   const borders = latency.borders.reduce((sum, { floatMs }) => sum + floatMs, 0);
   expect(latency.fixedMs + parts + borders).toBeCloseTo(latency.floatMs, 9);
-  expect(stages.at(-1)).toBe("12/12");
+  expect(stages.at(-1)).toBe("13/13");
+  expect(latency.checks.map(({ integerLayers }) => integerLayers)).toEqual([9, 4, 6, 3]);
+  for (const { measuredMs, predictedMs } of latency.checks) {
+    expect(measuredMs).toBeGreaterThan(0);
+    expect(predictedMs).toBeLessThan(Number.POSITIVE_INFINITY);
+  }
 });
 
 it("splits parts that have too many combinations", async () => {

@@ -5,6 +5,7 @@ import {
   latencyResource,
   partGains,
   predictLatency,
+  typicalError,
 } from "../../../src/cost/latency-model.js";
 import { parseLatencyModel } from "../../../src/cost/parse-latency-model.js";
 import { parseJson } from "../../../src/data/json.js";
@@ -58,6 +59,11 @@ const model: LatencyModel = {
       ],
     },
   ],
+  checks: [
+    { integerLayers: 3, measuredMs: 2, predictedMs: 2.5 },
+    { integerLayers: 1, measuredMs: 10, predictedMs: 9 },
+    { integerLayers: 2, measuredMs: 5, predictedMs: 5 },
+  ],
 };
 
 it("adds what parts and borders change to the float model's time", () => {
@@ -76,6 +82,11 @@ it("tells what parts gain on integer kernels among float and among integer ones"
     { layers: ["a", "b"], amongFloatMs: 3 - 8 - 0.125, amongIntegerMs: 10 - 2 + 0.25 - (10 - 3 - 4 - 0.5) },
     { layers: ["c"], amongFloatMs: 2 - 0.25, amongIntegerMs: 10 - 3 + 8 + 0.125 - (10 - 3 - 4 - 0.5) },
   ]);
+});
+
+it("tells its typical error", () => {
+  expect(typicalError(model)).toBeCloseTo(0.1, 12);
+  expect(typicalError({ ...model, checks: [] })).toBeUndefined();
 });
 
 it("refuses a configuration that was not measured", () => {
