@@ -65,7 +65,7 @@ describe.each(["native", "wasm"])("bitwright quantize on %s", (backend) => {
     expect(plan).toMatchObject({
       version: 1,
       target: "ort-cpu",
-      method: "direct",
+      method: "curvature",
       limits: { keep: 0.97 },
       before: { metric: "top1", value: expect.any(Number), bytes: statSync(model).size, latencyMs: expect.any(Number) },
       after: { metric: "top1", value: expect.any(Number), bytes: statSync(output).size, latencyMs: expect.any(Number) },
@@ -202,7 +202,7 @@ describe("an interrupted bitwright quantize", () => {
     let ended: Ended | undefined;
     for (const wait of [200, 400, 800, 1600, 3200]) {
       const running = start(...args);
-      await running.says(/^direct|going on from/m);
+      await running.says(/^fisher probes|going on from/m);
       await new Promise((resolve) => setTimeout(resolve, wait));
       running.process.kill("SIGINT");
       ended = await running.ended;
