@@ -8,6 +8,7 @@ import { measureWorkspaceLatency } from "./cost/workspace-latency-node.js";
 import type { Dataset } from "./data/dataset.js";
 import { openDataset } from "./data/open-node.js";
 import { requireSamples } from "./data/splits.js";
+import { checkLimits } from "./limits.js";
 import { modelFileBytes, readModelFile, writeModelFile } from "./onnx/model-node.js";
 import { type Limits, type Options, type RunOptions, resolveOptions } from "./options.js";
 import { explain, type Plan, type Verified } from "./plan.js";
@@ -51,6 +52,7 @@ export interface QuantizeResult {
 export async function quantize(path: string, options: QuantizeOptions): Promise<QuantizeResult> {
   const run = resolveOptions(options);
   const { limits, output, onProgress, signal } = options;
+  checkLimits(limits);
   const original = await readModelFile(path);
   const dataset = typeof options.data === "string" ? await openDataset(options.data) : options.data;
   if (options.verify !== false) requireSamples(dataset.splits, ["verify"]);

@@ -7,6 +7,7 @@ import type { Layout } from "./export/layout.js";
 import type { PlannedLayer } from "./export/targets/target.js";
 import type { LayerChoice } from "./formats.js";
 import { groupLayers } from "./groups.js";
+import { checkLimits } from "./limits.js";
 import type { Limits, Objective } from "./options.js";
 import type { Control } from "./progress.js";
 import { searches } from "./search/index.js";
@@ -54,7 +55,15 @@ export async function searchPlan(
 ): Promise<SearchOutcome> {
   const { dataset, engine, simulator, target, model, layers, options: run } = workspace;
   const { limits, criterion, onProgress, signal } = options;
-  const scores = analysis.criteria[criterion]!;
+  checkLimits(limits);
+  const scores = analysis.criteria[criterion];
+  if (scores === undefined) {
+    throw new BitwrightError("invalid-option", "the analysis does not have this criterion", {
+      where: "criterion",
+      expected: Object.keys(analysis.criteria).join(", "),
+      received: criterion,
+    });
+  }
   const ranges = rangesOf(analysis);
   const rounding = layoutOptions(workspace, analysis);
   const layerGroups = groupLayers(layers.map((layer) => onFloatKernel(layer, analysis)));

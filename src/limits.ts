@@ -1,0 +1,42 @@
+import type { Amount } from "./amount.js";
+import { BitwrightError } from "./errors.js";
+import type { Limits } from "./options.js";
+
+/**
+ * Checks limits that a program made; those of the command line were parsed.
+ * @throws BitwrightError `invalid-option` for one that is no limit, or when there is none.
+ */
+export function checkLimits(limits: Limits): void {
+  const { keep, maxKl, maxSize, maxLatency, maxMacs } = limits;
+  const given = Object.values(limits).filter((limit) => limit !== undefined);
+  if (given.length === 0) {
+    throw new BitwrightError("invalid-option", "a limit is missing", {
+      where: "limits",
+      expected: "keep, maxKl, maxSize, maxLatency, maxMacs, or several of them",
+    });
+  }
+  if (keep !== undefined && !(isPositive(keep) && keep <= 1)) fail("keep", "a share in (0, 1]", keep);
+  if (maxKl !== undefined && !isPositive(maxKl)) fail("maxKl", "a positive number of nats", maxKl);
+  for (const [name, amount] of Object.entries({ maxSize, maxLatency, maxMacs })) {
+    if (amount !== undefined && !isAmount(amount)) {
+      fail(name, "{ absolute } with a positive number, or { share } in (0, 1]", amount);
+    }
+  }
+}
+
+function isAmount(amount: Amount): boolean {
+  if (typeof amount !== "object" || amount === null) return false;
+  return "absolute" in amount ? isPositive(amount.absolute) : isPositive(amount.share) && amount.share <= 1;
+}
+
+function isPositive(value: number): boolean {
+  return typeof value === "number" && Number.isFinite(value) && value > 0;
+}
+
+function fail(name: string, expected: string, received: unknown): never {
+  throw new BitwrightError("invalid-option", "not a usable limit", {
+    where: `limits.${name}`,
+    expected,
+    received: typeof received === "number" ? String(received) : JSON.stringify(received),
+  });
+}
