@@ -47,7 +47,10 @@ export class ErrorFeedback {
     for (let j = 0; j < width; j++) {
       let at = j * width;
       // All scales in one pass: the factor is what memory has to bring.
-      let [c0, c1, c2, c3] = [0, 0, 0, 0];
+      let c0 = 0;
+      let c1 = 0;
+      let c2 = 0;
+      let c3 = 0;
       for (let e = 0; e < 4 * j; e += 4) {
         const f = factor[at++]!;
         c0 += f * errors[e]!;

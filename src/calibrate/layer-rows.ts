@@ -23,8 +23,14 @@ export interface LayerRows {
 export interface InputVectors {
   /** Vectors of one sample and group. */
   readonly positions: number;
-  /** Copies a vector to `out`, its elements `stride` apart. */
-  copy(input: Float32Array, sample: number, position: number, group: number, out: Float64Array, stride: number): void;
+  /** Copies a vector into a column of `out`, which has `columns` of them. */
+  copy(
+    input: Float32Array,
+    at: { readonly sample: number; readonly position: number; readonly group: number },
+    out: Float64Array,
+    column: number,
+    columns: number,
+  ): void;
 }
 
 /** undefined for a layer whose weight is no such matrix: it is rounded to nearest. */
@@ -54,9 +60,9 @@ function productRows({ weight, input }: PlannedLayer): LayerRows {
       const positions = elementCount(dims.slice(1, -1));
       return {
         positions,
-        copy(data, sample, position, _group, out, stride) {
+        copy(data, { sample, position }, out, column, columns) {
           const start = (sample * positions + position) * width;
-          for (let k = 0; k < width; k++) out[k * stride] = data[start + k]!;
+          for (let k = 0; k < width; k++) out[k * columns + column] = data[start + k]!;
         },
       };
     },
@@ -80,13 +86,13 @@ function convolutionRows(node: NodeProto, { weight, input }: PlannedLayer): Laye
       const plane = elementCount(dims.slice(2));
       return {
         positions: window.positions,
-        copy(data, sample, position, group, out, stride) {
+        copy(data, { sample, position, group }, out, column, columns) {
           const offsets = window.offsets(position);
           const start = (sample * groups + group) * channels * plane;
           for (let c = 0; c < channels; c++) {
             for (let t = 0; t < taps; t++) {
               const at = offsets[t]!;
-              out[(c * taps + t) * stride] = at < 0 ? 0 : data[start + c * plane + at]!;
+              out[(c * taps + t) * columns + column] = at < 0 ? 0 : data[start + c * plane + at]!;
             }
           }
         },
@@ -109,13 +115,17 @@ function windowOf(node: NodeProto, kernel: readonly number[], plane: readonly nu
   const dilations = intsAttribute(node, "dilations", ones);
   const reach = kernel.map((size, d) => (size - 1) * dilations[d]! + 1);
   const { begins, outputs } = padding(node, plane, reach, strides);
-  const found = new Int32Array(elementCount(kernel));
+  const taps = Array.from({ length: elementCount(kernel) }, (_, t) => unravel(t, kernel));
+  const found = new Int32Array(taps.length);
+  let last = -1;
   return {
     positions: elementCount(outputs),
     offsets(position) {
+      // Every group asks for the same.
+      if (position === last) return found;
+      last = position;
       const corner = unravel(position, outputs).map((at, d) => at * strides[d]! - begins[d]!);
-      for (let t = 0; t < found.length; t++) {
-        const tap = unravel(t, kernel);
+      for (const [t, tap] of taps.entries()) {
         let offset = 0;
         for (const [d, size] of plane.entries()) {
           const at = corner[d]! + tap[d]! * dilations[d]!;

@@ -102,7 +102,7 @@ class MomentSum {
 
   add(vectors: InputVectors, data: Float32Array, sample: number, position: number): void {
     for (const [group, block] of this.#blocks.entries()) {
-      vectors.copy(data, sample, position, group, block.subarray(this.#inBlock), blockSize);
+      vectors.copy(data, { sample, position, group }, block, this.#inBlock, blockSize);
     }
     this.#inBlock++;
     if (this.#inBlock === blockSize) this.#sumBlocks();
@@ -129,10 +129,17 @@ function addProducts(block: Float64Array, count: number, width: number, products
   for (let i = 0; i < width; i += 2) {
     const hasNext = i + 1 < width;
     for (let j = 0; j <= i; j += 2) {
-      const [a, b, c, d] = [i * blockSize, (i + 1) * blockSize, j * blockSize, (j + 1) * blockSize];
-      let [ac, ad, bc, bd] = [0, 0, 0, 0];
+      const a = i * blockSize;
+      const c = j * blockSize;
+      let ac = 0;
+      let ad = 0;
+      let bc = 0;
+      let bd = 0;
       for (let v = 0; v < count; v++) {
-        const [xa, xb, xc, xd] = [block[a + v]!, block[b + v]!, block[c + v]!, block[d + v]!];
+        const xa = block[a + v]!;
+        const xb = block[a + blockSize + v]!;
+        const xc = block[c + v]!;
+        const xd = block[c + blockSize + v]!;
         ac += xa * xc;
         ad += xa * xd;
         bc += xb * xc;

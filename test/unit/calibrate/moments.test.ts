@@ -44,7 +44,7 @@ function multiply(model: OnnxModel, input: TensorOf<"float32">): number[] {
   for (let n = 0; n < input.dims[0]!; n++) {
     for (let p = 0; p < positions; p++) {
       for (let g = 0; g < rows.groups; g++) {
-        copy(input.data, n, p, g, vector, 1);
+        copy(input.data, { sample: n, position: p, group: g }, vector, 0, 1);
         for (let r = 0; r < rows.rows; r++) {
           sums.push(vector.reduce((sum, value, c) => sum + value * weight[rows.element(g, r, c)]!, 0));
         }
@@ -101,7 +101,7 @@ describe("moments of a layer's input", () => {
       for (let n = 0; n < samples; n++) {
         for (let p = 0; p < positions; p++) {
           const vector = new Float64Array(rows.width);
-          copy(x.data, n, p, group, vector, 1);
+          copy(x.data, { sample: n, position: p, group }, vector, 0, 1);
           vectors.push(vector);
         }
       }
