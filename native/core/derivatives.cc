@@ -63,7 +63,7 @@ std::vector<double> Graph::set_loss(bw_loss kind, int value, const uint8_t* targ
       std::memcpy(&element, target + i * sizeof(float), sizeof(float));
       copy.data<double>()[i] = element;
     }
-  } else {
+  } else if (bytes > 0) {
     std::memcpy(copy.raw(), target, bytes);
   }
   loss_value_ = value;
