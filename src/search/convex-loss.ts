@@ -22,25 +22,9 @@ export class ConvexLoss {
     this.#shift = convexShift(this.#costs, interactions);
   }
 
-  /** c - d/2: the loss without its curved part. */
-  get linear(): Quantity {
-    return this.tangent(new Float64Array(this.#costs.length));
-  }
-
-  /** M + diag d. */
-  get curvature(): Float64Array[] {
-    return this.#interactions.map((row, i) => row.with(i, this.#shift[i]!));
-  }
-
   /** The tangent at some shares of the choices, those of all groups numbered through. */
   tangent(shares: Float64Array): Quantity {
-    const slope = shares.map((share, i) => this.#shift[i]! * share);
-    for (const [j, share] of shares.entries()) {
-      if (share === 0) continue;
-      const row = this.#interactions[j]!;
-      for (let i = 0; i < slope.length; i++) slope[i]! += share * row[i]!;
-    }
-    const curved = slope.reduce((sum, value, i) => sum + value * shares[i]!, 0) / 2;
+    const slope = this.#curved(shares);
     const factors = this.#groups.map(({ choices }, g) => ({
       groups: [g],
       values: Float64Array.from(choices, (_, c) => {
@@ -48,13 +32,39 @@ export class ConvexLoss {
         return this.#costs[i]! - this.#shift[i]! / 2 + slope[i]!;
       }),
     }));
-    return { fixed: -curved, factors };
+    return { fixed: -dot(slope, shares) / 2, factors };
   }
 
   tangentAt(assignment: Assignment): Quantity {
+    return this.tangent(this.shares(assignment));
+  }
+
+  /** An assignment as shares: 1 of the choices that it takes. */
+  shares(assignment: Assignment): Float64Array {
     const shares = new Float64Array(this.#costs.length);
     for (const [g, c] of assignment.entries()) shares[this.#offsets[g]! + c] = 1;
-    return this.tangent(shares);
+    return shares;
+  }
+
+  /** The least point on the way from some shares to others. */
+  lineSearch(from: Float64Array, to: Float64Array): Float64Array {
+    const way = to.map((share, i) => share - from[i]!);
+    const curved = this.#curved(from);
+    const slope = way.reduce((sum, d, i) => sum + d * (this.#costs[i]! - this.#shift[i]! / 2 + curved[i]!), 0);
+    const curvature = dot(this.#curved(way), way);
+    const step = curvature > 0 ? Math.min(1, Math.max(0, -slope / curvature)) : 1;
+    return from.map((share, i) => share + step * way[i]!);
+  }
+
+  /** (M + diag d) times a vector. */
+  #curved(vector: Float64Array): Float64Array {
+    const product = vector.map((value, i) => this.#shift[i]! * value);
+    for (const [j, value] of vector.entries()) {
+      if (value === 0) continue;
+      const row = this.#interactions[j]!;
+      for (let i = 0; i < product.length; i++) product[i]! += value * row[i]!;
+    }
+    return product;
   }
 }
 

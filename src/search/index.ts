@@ -1,6 +1,8 @@
 import { bisection, prefix, random } from "./bisection.js";
 import { greedy } from "./greedy.js";
 import { integerProgram } from "./integer-program.js";
+import { pareto } from "./pareto.js";
+import { paretoFront } from "./pareto-front.js";
 import type { Search } from "./problem.js";
 import { quadraticProgram } from "./quadratic-program.js";
 
@@ -8,6 +10,8 @@ import { quadraticProgram } from "./quadratic-program.js";
 export const searches = {
   bisection,
   greedy,
+  pareto,
+  "pareto-front": paretoFront,
   "integer-program": integerProgram,
   "quadratic-program": quadraticProgram,
   random,

@@ -21,7 +21,10 @@ const mostPairs = 5_000_000;
  * Improves an assignment by changing one group, and two at once when one no longer helps, until nothing helps. From outside the limits it leads back
  * inside first, as far as it can.
  */
-export function localSearch(problem: SearchProblem, start: Assignment, goal: Goal): Assignment {
+export function localSearch(whole: SearchProblem, start: Assignment, goal: Goal): Assignment {
+  const { minimize } = goal;
+  const resources = whole.resources.filter(({ name, limit }) => name === minimize || limit !== undefined);
+  const problem = { ...whole, resources };
   const score = new Score(problem, start);
   const ranking = new Ranking(problem, goal);
   const changes = problem.groups.flatMap(({ choices }, group) => choices.map((_, to) => ({ group, to })));

@@ -1,4 +1,4 @@
-import type { HessianInput, Highs, Model, ModelData } from "highs";
+import type { Highs, Model, ModelData } from "highs";
 import { BitwrightError } from "../errors.js";
 import { loadSolver } from "./highs.js";
 import { type LinearForm, linearForm, type Quantity, type Table } from "./linear-form.js";
@@ -61,22 +61,17 @@ export async function solveProgram(
 
 /**
  * The same with shares of choices.
- * @param curvature - Of what is minimized, between choices of all groups, numbered through: half its quadratic form is added. Positive definite.
- * @returns undefined when there is no solution, or the solver did not get to it.
+ * @returns undefined when no shares are within the limits.
  */
 export async function solveRelaxation(
   groups: readonly SearchGroup[],
   query: Query,
-  curvature?: readonly Float64Array[],
 ): Promise<RelaxedAnswer | undefined> {
   const highs = await loadSolver();
-  const steepest = curvature?.reduce((most, row, i) => Math.max(most, row[i]!), 0);
-  const program = compile(groups, query, steepest);
+  const program = compile(groups, query);
   if (program === undefined) return undefined;
-  const data = program.data(false);
-  return highs.withModel(curvature ? { ...data, hessian: program.hessian(curvature) } : data, (model) => {
-    setOptions(model);
-    if (model.run().modelStatus !== highs.constants.modelStatus.optimal) return undefined;
+  return highs.withModel(program.data(false), (model) => {
+    if (run(highs, model) === undefined) return undefined;
     return { shares: program.shares(model), bound: program.value(model.getObjectiveValue()) };
   });
 }
@@ -99,23 +94,19 @@ function solveInteger(highs: Highs, groups: readonly SearchGroup[], query: Query
   throw new BitwrightError("engine-failure", "the solver does not respect a limit");
 }
 
-function setOptions(model: Model): void {
-  const tolerance = 1e-9;
+/** Solves a model; undefined when it has no solution. */
+function run(highs: Highs, model: Model, nodes = Number.POSITIVE_INFINITY): "solved" | undefined {
+  const solverTolerance = 1e-9;
   model.options.set({
     output_flag: false,
     mip_rel_gap: 0,
     mip_abs_gap: 0,
-    mip_feasibility_tolerance: tolerance,
-    primal_feasibility_tolerance: tolerance,
-    dual_feasibility_tolerance: tolerance,
+    mip_feasibility_tolerance: solverTolerance,
+    primal_feasibility_tolerance: solverTolerance,
+    dual_feasibility_tolerance: solverTolerance,
     small_matrix_value: 1e-12,
+    ...(Number.isFinite(nodes) && { mip_max_nodes: nodes }),
   });
-}
-
-/** Solves an integer program; undefined when it has no solution. */
-function run(highs: Highs, model: Model, nodes: number): "solved" | undefined {
-  setOptions(model);
-  if (Number.isFinite(nodes)) model.options.set("mip_max_nodes", nodes);
   const { modelStatus } = model.run();
   const { optimal, infeasible, unboundedOrInfeasible, solutionLimit, iterationLimit } = highs.constants.modelStatus;
   if (modelStatus === optimal) return "solved";
@@ -156,15 +147,8 @@ function spread(groups: readonly SearchGroup[], form: LinearForm, isAllowed: (ch
   return { leastOf, leastOfTable, least, range };
 }
 
-/**
- * A query as the solver takes it, or undefined when a limit cannot be met.
- * @param least - What the objective is scaled by at least.
- */
-function compile(
-  groups: readonly SearchGroup[],
-  { minimize, limits, soft = [] }: Query,
-  least = 0,
-): Program | undefined {
+/** A query as the solver takes it, or undefined when a limit cannot be met. */
+function compile(groups: readonly SearchGroup[], { minimize, limits, soft = [] }: Query): Program | undefined {
   const rows = limits.map(({ quantity, limit }) => ({ form: linearForm(groups, quantity), limit }));
   const forbidden = new Set<number>();
   const isAllowed = (choice: number) => !forbidden.has(choice);
@@ -182,10 +166,7 @@ function compile(
     }
   }
   const program = new Program(groups, isAllowed);
-  program.minimize(
-    minimize.map((quantity) => linearForm(groups, quantity)),
-    least,
-  );
+  program.minimize(minimize.map((quantity) => linearForm(groups, quantity)));
   for (const { form, limit } of rows) program.limit(form, limit);
   for (const { quantity, limit } of soft) program.soften(linearForm(groups, quantity), limit);
   return program;
@@ -224,10 +205,10 @@ class Program {
     }
   }
 
-  /** Minimizes the largest of some forms, scaled to 1 or by what is given if that is more. */
-  minimize(forms: readonly LinearForm[], leastScale: number): void {
+  /** Minimizes the largest of some forms. */
+  minimize(forms: readonly LinearForm[]): void {
     const spreads = forms.map((form) => spread(this.#groups, form, this.#isAllowed));
-    this.#scale = Math.max(leastScale, ...spreads.map(({ range }) => range)) || 1;
+    this.#scale = Math.max(0, ...spreads.map(({ range }) => range)) || 1;
     if (forms.length === 0) return;
     if (forms.length === 1) {
       const { entries, constant } = this.#raised(forms[0]!, Number.POSITIVE_INFINITY);
@@ -290,26 +271,6 @@ class Program {
       },
       ...(integer && { integrality: this.#isBinary.map((binary) => (binary ? 1 : 0)) }),
     };
-  }
-
-  /** A quadratic form of choices, as the solver takes it. */
-  hessian(form: readonly Float64Array[]): HessianInput {
-    const choices = [...this.#columns.keys()];
-    const starts = [0];
-    const indices: number[] = [];
-    const values: number[] = [];
-    for (const [j, from] of choices.entries()) {
-      for (let i = j; i < choices.length; i++) {
-        const value = form[from]![choices[i]!]!;
-        if (value === 0) continue;
-        indices.push(i);
-        values.push(value / this.#scale);
-      }
-      starts.push(indices.length);
-    }
-    // The columns of choices come first; shares of tables and the like are in no form.
-    while (starts.length <= this.#costs.length) starts.push(indices.length);
-    return { format: "triangular", dimension: this.#costs.length, starts, indices, values };
   }
 
   /** What the solver's objective stands for. */

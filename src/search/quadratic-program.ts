@@ -22,12 +22,17 @@ const unlimited = Number.POSITIVE_INFINITY;
 // Pairs of choices up to which the exact program is tried, and nodes of the solver's tree after which it is left with a gap.
 const mostPairs = 800;
 const exactNodes = 1000;
+// Rounds of programs around the best so far.
+const aroundRounds = 2;
+// Rounds towards the least convex loss.
+const lossRounds = 60;
 // Rounds of the outer approximation: of its continuous relaxation, and with integers.
-const relaxedRounds = 20;
-const integerRounds: Record<Effort, number> = { quick: 2, thorough: 10 };
+const relaxedRounds = 15;
+const integerRounds = 5;
 const integerNodes = 100;
 // The latest tangents are those near the optimum.
-const mostTangents = 40;
+const mostTangents = 30;
+const quickTangents = 4;
 const tolerance = 1e-9;
 
 class QuadraticPlanner implements Planner {
@@ -39,6 +44,8 @@ class QuadraticPlanner implements Planner {
   /** Linear bounds of the loss, found for one budget and good for every other. */
   #tangents: readonly Quantity[];
   readonly #exact: Quantity | undefined;
+  /** The last answer for a budget, from which the next one is not far. */
+  #found: readonly Assignment[] = [];
 
   constructor(problem: SearchProblem, interactions: readonly Float64Array[]) {
     this.#problem = problem;
@@ -58,22 +65,37 @@ class QuadraticPlanner implements Planner {
     const { groups } = this.#problem;
     const start = await this.#linear.leastLoss();
     if (start === undefined) return undefined;
-    const query = { minimize: [this.#convex.linear], limits: this.#limits };
-    const relaxed = await solveRelaxation(groups, query, this.#convex.curvature);
-    const tangent = relaxed ? this.#convex.tangent(relaxed.shares) : this.#convex.tangentAt(start.assignment);
+    const tangent = await this.#relaxLoss(this.#improved([start]));
     const bounds = [await solveProgram(groups, { minimize: [tangent], limits: this.#limits }, integerNodes)];
     if (this.#exact !== undefined) {
       bounds.push(await solveProgram(groups, { minimize: [this.#exact], limits: this.#limits }, exactNodes));
     }
     const answers = bounds.filter((answer) => answer !== undefined);
     let best = this.#improved([start, ...answers]);
-    for (let round = 0; round < integerRounds.quick; round++) {
+    for (let round = 0; round < aroundRounds; round++) {
       const around = this.#convex.tangentAt(best);
       const answer = await solveProgram(groups, { minimize: [around], limits: this.#limits }, integerNodes);
       if (answer !== undefined) best = this.#improved([{ assignment: best }, answer]);
     }
-    const known = Math.max(...answers.map(({ bound }) => bound), relaxed?.bound ?? Number.NEGATIVE_INFINITY);
-    return { assignment: best, ...(Number.isFinite(known) && { bound: known }) };
+    const bound = Math.max(...answers.map(({ bound }) => bound));
+    return { assignment: best, ...(Number.isFinite(bound) && { bound }) };
+  }
+
+  /**
+   * The tangent with the highest bound on the way to the least convex loss of any shares (Frank and Wolfe, 1956): each step goes towards the least of the
+   * tangent at the last one.
+   */
+  async #relaxLoss(start: Assignment): Promise<Quantity> {
+    let shares = this.#convex.shares(start);
+    let best = { tangent: this.#convex.tangent(shares), bound: Number.NEGATIVE_INFINITY };
+    for (let round = 0; round < lossRounds; round++) {
+      const tangent = this.#convex.tangent(shares);
+      const relaxed = await solveRelaxation(this.#problem.groups, { minimize: [tangent], limits: this.#limits });
+      if (relaxed === undefined) break;
+      if (relaxed.bound > best.bound) best = { tangent, bound: relaxed.bound };
+      shares = this.#convex.lineSearch(shares, relaxed.shares);
+    }
+    return best.tangent;
   }
 
   /** The least loss that local searches from some assignments lead to. */
@@ -84,21 +106,44 @@ class QuadraticPlanner implements Planner {
   }
 
   async smallest(lossBudget: number, effort: Effort = "quick"): Promise<Planned | undefined> {
-    const goal = { minimize: this.#problem.minimize, lossBudget };
-    let bound = await this.#relax(lossBudget);
+    const answers = [
+      await this.#linear.smallest(lossBudget),
+      await solveProgram(this.#problem.groups, this.#within(lossBudget, quickTangents), integerNodes),
+    ];
+    const starts = [...answers.flatMap((answer) => (answer === undefined ? [] : [answer.assignment])), ...this.#found];
     let best: Assignment | undefined;
-    for (let round = 0; round < integerRounds[effort]; round++) {
-      const answer = await solveProgram(this.#problem.groups, this.#within(lossBudget), integerNodes);
-      if (answer === undefined) break;
-      bound = Math.max(bound, answer.bound);
-      const improved = localSearch(this.#problem, answer.assignment, goal);
+    const improve = (assignment: Assignment) => {
+      const improved = localSearch(this.#problem, assignment, { minimize: this.#problem.minimize, lossBudget });
       if (this.#isInside(improved, lossBudget) && (best === undefined || this.#size(improved) < this.#size(best))) {
         best = improved;
       }
-      if (best !== undefined && this.#size(best) - bound <= tolerance * Math.abs(bound)) break;
+      return improved;
+    };
+    for (const start of starts) improve(start);
+    const bound = effort === "thorough" ? await this.#approximate(lossBudget, improve, () => best) : undefined;
+    if (best === undefined) return undefined;
+    this.#found = [best];
+    this.#add(this.#convex.tangentAt(best));
+    return { assignment: best, ...(bound !== undefined && { bound }) };
+  }
+
+  /** Improves answers of integer programs whose tangents become ever more, until the best of them meets the bound. Returns that. */
+  async #approximate(
+    lossBudget: number,
+    improve: (assignment: Assignment) => Assignment,
+    best: () => Assignment | undefined,
+  ): Promise<number> {
+    let bound = await this.#relax(lossBudget);
+    for (let round = 0; round < integerRounds; round++) {
+      const answer = await solveProgram(this.#problem.groups, this.#within(lossBudget), integerNodes);
+      if (answer === undefined) break;
+      bound = Math.max(bound, answer.bound);
+      const improved = improve(answer.assignment);
+      const found = best();
+      if (found !== undefined && this.#size(found) - bound <= tolerance * Math.abs(bound)) break;
       this.#add(this.#convex.tangentAt(answer.assignment), this.#convex.tangentAt(improved));
     }
-    return best && { assignment: best, bound };
+    return bound;
   }
 
   nearest(): Promise<Assignment> {
@@ -124,8 +169,8 @@ class QuadraticPlanner implements Planner {
   }
 
   /** The least of the objective within limits and tangents. */
-  #within(lossBudget: number) {
-    const tangents = Number.isFinite(lossBudget) ? this.#tangents : [];
+  #within(lossBudget: number, latest = mostTangents) {
+    const tangents = Number.isFinite(lossBudget) ? this.#tangents.slice(-latest) : [];
     const limits = [...this.#limits, ...tangents.map((quantity) => ({ quantity, limit: lossBudget }))];
     return { minimize: [this.#objective], limits };
   }
