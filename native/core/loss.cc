@@ -1,5 +1,8 @@
 #include "core/loss.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "core/elementary.h"
 #include "core/random.h"
 
@@ -17,6 +20,13 @@ double log_sum_exp(const T* z, int64_t count) {
   return largest + elementary::log(sum);
 }
 
+// Elements along the axis of the classes: the last one, or the one before where networks that end in a pooling keep axes of one element.
+int64_t class_count(const Tensor& z) {
+  int axis = z.rank() - 1;
+  while (axis > 1 && z.dim(axis) == 1) --axis;
+  return z.dim(axis);
+}
+
 }  // namespace
 
 template <class T>
@@ -24,7 +34,10 @@ Loss<T>::Loss(bw_loss kind, const Tensor& z, int64_t samples, Tensor target) : k
   if (samples < 1 || z.count() == 0 || z.count() % samples != 0)
     invalid_model("an output of shape " + to_string(z.shape()) + " does not divide into " + std::to_string(samples) + " samples");
   // An output with a single axis has a number for each sample, unless that axis is the classes of one.
-  classes_ = z.rank() == 0 ? 1 : z.rank() == 1 && !rows_are_distributions() ? z.count() / samples : z.dim(-1);
+  if (rows_are_distributions())
+    classes_ = z.rank() == 0 ? 1 : class_count(z);
+  else
+    classes_ = z.rank() == 0 ? 1 : z.rank() == 1 ? z.count() / samples : z.dim(-1);
   rows_ = z.count() / classes_;
   if (rows_ % samples != 0)
     invalid_model("the last axis of an output of shape " + to_string(z.shape()) + " cannot be the classes of " + std::to_string(samples) + " samples");
@@ -128,6 +141,9 @@ void Loss<T>::hessian_product(const Linear& linear, const T* dz, int probes, T* 
   });
 }
 
+// Signs eps whose products of two classes average to zero: over the draws, because each class has a random sign; and within a block of m probes, m a
+// power of two, for any two of the m likeliest classes, because classes take turns in the columns of a Hadamard matrix. So the average over probes
+// misses what the many unlikely classes do to each other and, with as many probes as classes, nothing.
 template <class T>
 void Loss<T>::fisher(const Linear& linear, const FisherSigns& signs, int probes, T* xi) const {
   if (kind_ == BW_LINEAR || kind_ == BW_SUM) invalid_argument("a linear loss has no curvature to draw cotangents from");
@@ -135,19 +151,30 @@ void Loss<T>::fisher(const Linear& linear, const FisherSigns& signs, int probes,
   const int64_t rows = rows_ / samples_;
   each_row(linear, [&](int64_t r, const T* z) {
     std::vector<double> p;
+    std::vector<int64_t> column(classes_);  // by falling probability
+    std::iota(column.begin(), column.end(), r % rows * classes_);
     if (rows_are_distributions()) {
       const double norm = log_sum_exp(z, classes_);
       for (int64_t j = 0; j < classes_; ++j) p.push_back(elementary::exp(z[j] - norm));
+      std::vector<int64_t> order(classes_);
+      std::iota(order.begin(), order.end(), 0);
+      std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return z[a] > z[b]; });
+      for (int64_t i = 0; i < classes_; ++i) column[order[i]] = r % rows * classes_ + i;
     }
     const double scale = rows_are_distributions() ? std::sqrt(row_weight_[r]) : 1;
-    for (int64_t k = 0; k < probes; ++k) {
-      T* to = xi + k * count + r * classes_;
-      SignStream(signs.seed, static_cast<uint64_t>(r % rows), signs.first_sample + static_cast<uint64_t>(r / rows), static_cast<uint64_t>(k))
-          .each_piece<T>(linear.kernels, classes_, [&](const T* eps, int64_t begin, int64_t size) { std::memcpy(to + begin, eps, size * sizeof(T)); });
-      if (p.empty()) continue;
-      double mean = 0;
-      for (int64_t j = 0; j < classes_; ++j) mean += std::sqrt(p[j]) * to[j];
-      for (int64_t j = 0; j < classes_; ++j) to[j] = static_cast<T>(scale * (std::sqrt(p[j]) * to[j] - p[j] * mean));
+    for (int64_t first = 0, block = 1; first < probes; first += block) {
+      for (block = 1; 2 * block <= probes - first;) block *= 2;
+      const SignStream stream(signs.seed, static_cast<uint64_t>(r % rows), signs.first_sample + static_cast<uint64_t>(r / rows), static_cast<uint64_t>(first));
+      for (int64_t k = 0; k < block; ++k) {
+        T* to = xi + (first + k) * count + r * classes_;
+        stream.each_piece<T>(linear.kernels, classes_, [&](const T* eps, int64_t begin, int64_t size) { std::memcpy(to + begin, eps, size * sizeof(T)); });
+        for (int64_t j = 0; j < classes_; ++j)
+          if (__builtin_parityll(static_cast<unsigned long long>(k & column[j] & (block - 1)))) to[j] = -to[j];
+        if (p.empty()) continue;
+        double mean = 0;
+        for (int64_t j = 0; j < classes_; ++j) mean += std::sqrt(p[j]) * to[j];
+        for (int64_t j = 0; j < classes_; ++j) to[j] = static_cast<T>(scale * (std::sqrt(p[j]) * to[j] - p[j] * mean));
+      }
     }
   });
 }
