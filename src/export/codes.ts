@@ -77,3 +77,17 @@ export function scaleIndex(dims: readonly number[], granularity: Granularity): (
     }
   }
 }
+
+/** How many scales a tensor has. */
+export function scaleCount(dims: readonly number[], granularity: Granularity): number {
+  switch (granularity.kind) {
+    case "tensor":
+      return 1;
+    case "channel":
+      return dims[granularity.axis]!;
+    case "block": {
+      const { axis, size } = granularity;
+      return elementCount(dims.with(axis, Math.ceil(dims[axis]! / size)));
+    }
+  }
+}

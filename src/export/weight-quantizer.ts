@@ -2,10 +2,9 @@ import { BitwrightError } from "../errors.js";
 import { type BlockedFormat, formats, isBlocked, isFloating, type WeightFormat } from "../formats.js";
 import type { BlockQuantizer, Granularity, Quantizer, WeightQuantizer } from "../quantizer.js";
 import type { TensorOf } from "../tensor.js";
-import { scaleIndex } from "./codes.js";
+import { scaleCount, scaleIndex } from "./codes.js";
 import type { Layer } from "./layers.js";
 import { largestFloat } from "./narrow-floats.js";
-import { granularityOf, scaleCount } from "./weight-granularity.js";
 
 /** A weight for which a quantizer is wanted. */
 export interface WeightRequest {
@@ -63,8 +62,8 @@ export function quantizerOfWeight(
 ): WeightQuantizer {
   if (isBlocked(format)) return blockQuantizer(layer, weight, format);
   if (isFloating(format)) {
-    const granularity = granularityOf(layer.weight, format);
-    if (!formats[format].scaled) return { format, granularity, scales: Float32Array.of(1) };
+    if (!formats[format].scaled) return { format, granularity: { kind: "tensor" }, scales: Float32Array.of(1) };
+    const granularity = { kind: "channel", axis: layer.weight.channelAxis } as const;
     const scales = coveringScales(weight, granularity, largestFloat(format));
     return { format, granularity, scales: usableScales(layer, layer.weight.channels, scales) };
   }

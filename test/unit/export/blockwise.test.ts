@@ -2,10 +2,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { layerBytes } from "../../../src/cost/bytes.js";
 import { inspectFusion } from "../../../src/export/fusion-node.js";
 import { exportModel } from "../../../src/export/qdq.js";
 import { ortCpu } from "../../../src/export/targets/ort-cpu.js";
-import { weightBytes } from "../../../src/export/weight-granularity.js";
 import type { LayerChoice } from "../../../src/formats.js";
 import type { OnnxModel } from "../../../src/onnx/model.js";
 import { writeModel } from "../../../src/onnx/model.js";
@@ -101,7 +101,7 @@ describe.each(["int4b32", "int4b128"] as const)("%s", (weight) => {
     const stored = exported.graph.initializer.filter(({ name }) => node.input.slice(1, 4).includes(name));
     const bytes = stored.reduce((sum, { rawData }) => sum + rawData.length, 0);
     const [layer] = ortCpu.layers(model);
-    expect(bytes).toBe(weightBytes(layer!.weight, weight));
+    expect(bytes).toBe(layerBytes({ ...layer!, bias: undefined }, blocked(weight)));
     expect(exported.graph.initializer.map(({ name }) => name)).not.toContain("w");
   });
 

@@ -2,6 +2,7 @@ import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { layerBytes } from "../../../src/cost/bytes.js";
 import { inspectFusion } from "../../../src/export/fusion-node.js";
 import { exportModel } from "../../../src/export/qdq.js";
 import { openSession } from "../../../src/export/session-node.js";
@@ -82,17 +83,16 @@ describe.each(weightFormats)("weights stored as %s for float kernels", (weight) 
     expect(report.layers.map(({ planned, found }) => `${planned} ${found}`)).toEqual(Array(5).fill("float float"));
   });
 
-  it("take so many bits an element, and a scale a channel where the format has scales", () => {
+  it("take the bytes that the cost model says", () => {
     const graph = new Graph(exported);
     const stored = (name: string): number => {
       const producer = graph.producer(name);
       if (producer !== undefined) return producer.input.reduce((sum, input) => sum + stored(input), 0);
       return graph.proto.initializer.find((tensor) => tensor.name === name)!.rawData.length;
     };
-    const { bits, scaled } = formats[weight];
-    for (const { node, weight: at } of ortCpu.layers(model)) {
-      const input = graph.nodes.find(({ name }) => name === node)!.input[at.port]!;
-      expect(stored(input)).toBe(Math.ceil((elementCount(at.dims) * bits) / 8) + (scaled ? 4 * at.channels : 0));
+    for (const layer of ortCpu.layers(model)) {
+      const input = graph.nodes.find(({ name }) => name === layer.node)!.input[layer.weight.port]!;
+      expect(stored(input)).toBe(layerBytes({ ...layer, bias: undefined }, { weight, activation: "float" }));
     }
   });
 
