@@ -14,13 +14,13 @@ export interface Method {
 /** Methods by the name that `--method` takes. */
 export const methods = {
   /** Inner products of Fisher probes with the errors themselves give every cost and every term between two sites. */
-  curvature: { criterion: "curvature", interactions: "fisher", search: "integer-program" },
+  curvature: { criterion: "curvature", interactions: "fisher", search: "quadratic-program" },
   /** Traces of Hessians augmented with what sites add to each other (arXiv 2306.04879, our reading). */
   "augmented-hessian": { criterion: "hessian-trace", interactions: "hessian", search: "bisection" },
   /** Every site in every format by itself, measured on real samples. */
   direct: { criterion: "direct", interactions: "none", search: "bisection" },
   /** HAWQ-V2 (Dong et al., 2019): average Hessian traces times squared quantization errors. */
-  "hawq-v2": { criterion: "hessian-trace", interactions: "none", search: "bisection" },
+  "hawq-v2": { criterion: "hessian-trace", interactions: "none", search: "pareto" },
   /** First-order changes of the loss, squared, under an integer program (arXiv 2505.13060, our reading). */
   "loss-mse": { criterion: "loss-mse", interactions: "none", search: "integer-program" },
 } as const satisfies Record<string, Method>;
