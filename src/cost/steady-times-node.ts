@@ -16,14 +16,14 @@ export interface SteadyTime {
   readonly extraMs: number;
 }
 
-const rounds = { warmup: 3, least: 9, most: 60 };
+const rounds = { warmup: 3, least: 12, most: 60 };
 
 /** On a machine that is busy with something else precision is out of reach; this is enough for short models on one that is not. */
 const mostMs = 1500;
 
 /**
  * Times models against each other until the differences to the first one are steady. Load of the machine only ever adds to a time, so a time is the
- * first quartile of its rounds.
+ * first decile of its rounds.
  * @throws BitwrightError `runtime-missing`, `aborted`.
  */
 export async function steadyTimes(contestants: readonly Contestant[], options: SteadyOptions): Promise<SteadyTime[]> {
@@ -41,11 +41,11 @@ export async function steadyTimes(contestants: readonly Contestant[], options: S
 }
 
 function typical(times: readonly number[]): number {
-  return quantile(times, 0.25);
+  return quantile(times, 0.1);
 }
 
-/** The standard error of a first quartile, from the half of the samples around it. */
+/** About the standard error of a first decile, from how far the median lies above it. */
 function isSteady(times: readonly number[], { precisionMs, relativePrecision }: SteadyOptions): boolean {
-  const spread = 2 * (quantile(times, 0.5) - typical(times));
+  const spread = quantile(times, 0.5) - typical(times);
   return spread / Math.sqrt(times.length) <= Math.max(precisionMs, relativePrecision * typical(times));
 }
