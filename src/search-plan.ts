@@ -70,7 +70,8 @@ export async function searchPlan(
   const predictions = predictionsOf(layerGroups, scores, analysis.interactions);
   const { groups } = predictions;
   checkLatency(analysis, limits, run.minimize);
-  const known = await resourcesOf(workspace, layerGroups, analysis.latency, limits, options);
+  const layoutOf = (choices: ReadonlyMap<string, LayerChoice>) => target.layout(model, choices, ranges, rounding);
+  const known = await resourcesOf(workspace, layerGroups, analysis.latency, layoutOf, limits, options);
   const resources = run.minimize === "both" ? [...known, footprintOf(known.filter(sizeOrTime))] : known;
   const evaluator = await Evaluator.create(engine, simulator, dataset, "search", {
     batchSize: run.batchSize,
@@ -78,7 +79,7 @@ export async function searchPlan(
     signal,
   });
   const choices = (assignment: Assignment) => choicesOf(groups, assignment);
-  const layout = (assignment: Assignment) => target.layout(model, choices(assignment), ranges, rounding);
+  const layout = (assignment: Assignment) => layoutOf(choices(assignment));
   const problem: SearchProblem = {
     ...predictions,
     resources,

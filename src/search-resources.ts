@@ -3,6 +3,8 @@ import { type Amount, resolveAmount } from "./amount.js";
 import { layerBytes } from "./cost/bytes.js";
 import { type LatencyModel, latencyResource } from "./cost/latency-model.js";
 import { layerMacs } from "./cost/macs.js";
+import type { Layout } from "./export/layout.js";
+import { exportModel } from "./export/qdq.js";
 import type { PlannedLayer } from "./export/targets/target.js";
 import { formats, type LayerChoice } from "./formats.js";
 import type { LayerGroup } from "./groups.js";
@@ -20,11 +22,12 @@ export async function resourcesOf(
   workspace: Workspace,
   groups: readonly LayerGroup[],
   latency: LatencyModel | undefined,
+  layout: (choices: ReadonlyMap<string, LayerChoice>) => Layout,
   limits: Limits,
   control: Control,
 ): Promise<Resource[]> {
   return [
-    bytesResource(workspace, groups, limits.maxSize),
+    bytesResource(workspace, groups, layout, limits.maxSize),
     macsResource(groups, await layerShapes(workspace, control), limits.maxMacs),
     ...(latency === undefined ? [] : [limitedLatency(latency, groups, limits.maxLatency)]),
   ];
@@ -51,16 +54,40 @@ export function footprintOf(resources: readonly Resource[]): Resource {
   };
 }
 
-/** Bytes of the written file: what is not layers as the float model has it, and the layers' tensors. */
-function bytesResource({ original, model }: Workspace, groups: readonly LayerGroup[], limit?: Amount): Resource {
-  const float: LayerChoice = { weight: "float", activation: "float" };
-  const bytes = (group: LayerGroup, choice: LayerChoice) =>
+/**
+ * Bytes of the written file: what is not layers as the float model has it, the layers' tensors, and, where a limit has to hold, the nodes and names that
+ * come with every quantized layer.
+ */
+function bytesResource(
+  { original, model }: Workspace,
+  groups: readonly LayerGroup[],
+  layout: (choices: ReadonlyMap<string, LayerChoice>) => Layout,
+  limit?: Amount,
+): Resource {
+  const tensors = (group: LayerGroup, choice: LayerChoice) =>
     sum(withOwnWeight(group), (layer) => layerBytes(layer, choice));
+  const fixed = fileBytes(model) - sum(groups, (group) => tensors(group, group.choices[0]!));
+  if (limit === undefined) return { name: "bytes", fixed, factors: unaryFactors(groups, tensors) };
+  /** What a file in which every group takes such a choice, if it has one, has beyond its tensors, for each layer that does. */
+  const extra = (isMeant: (choice: LayerChoice) => boolean) => {
+    const chosen = groups.map((group) => ({ group, choice: group.choices.findLast(isMeant) ?? group.choices[0]! }));
+    const choices = chosen.flatMap(({ group, choice }) => group.layers.map(({ node }) => [node, choice] as const));
+    const written = fileBytes(exportModel(model, layout(new Map(choices))));
+    const expected = fixed + sum(chosen, ({ group, choice }) => tensors(group, choice));
+    const layers = sum(chosen, ({ group, choice }) => (choice === group.choices[0] ? 0 : group.layers.length));
+    return Math.max(0, written - expected) / Math.max(1, layers);
+  };
+  const weightOnly = extra(({ weight, activation }) => weight !== "float" && activation === "float");
+  const both = extra(({ activation }) => activation !== "float");
+  const bytes = (group: LayerGroup, choice: LayerChoice) => {
+    const nodes = choice === group.choices[0] ? 0 : choice.activation === "float" ? weightOnly : both;
+    return tensors(group, choice) + nodes * group.layers.length;
+  };
   return {
     name: "bytes",
-    fixed: fileBytes(model) - sum(groups, (group) => bytes(group, float)),
+    fixed,
     factors: unaryFactors(groups, bytes),
-    ...(limit !== undefined && { limit: resolveAmount(limit, fileBytes(original)) }),
+    limit: resolveAmount(limit, fileBytes(original)),
   };
 }
 
