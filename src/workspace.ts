@@ -59,14 +59,7 @@ export async function openWorkspace(
   const dataset = fitDataset(data, original);
   const { model, changes } = cleanModel(original);
   const target = targets[options.target];
-  const layers = target.layers(model).map((layer) => withFormats(layer, options));
-  if (layers.length === 0) {
-    throw new BitwrightError(
-      "invalid-model",
-      "no node multiplies by a stored float weight, so there is nothing to quantize",
-      { remedy: "Weights in half or double precision are left alone: convert such a model to float32" },
-    );
-  }
+  const layers = layersOf(model, options);
   const constants = new Graph(model);
   const weight = (initializer: string) => constants.constant(initializer) as TensorOf<"float32">;
   const weightScales = await leastErrorScales(backend, layers, weight);
@@ -119,7 +112,27 @@ export function layoutOptions(
   };
 }
 
-function withFormats(layer: PlannedLayer, { formats }: Options): PlannedLayer {
+/** What the target can quantize, with the formats that the options allow. */
+function layersOf(model: OnnxModel, { target, formats }: Options): PlannedLayer[] {
+  const offered = targets[target].layers(model);
+  if (offered.length === 0) {
+    throw new BitwrightError(
+      "invalid-model",
+      "no node multiplies by a stored float weight, so there is nothing to quantize",
+      { remedy: "Weights in half or double precision are left alone: convert such a model to float32" },
+    );
+  }
+  const layers = offered.map((layer) => withFormats(layer, formats));
+  if (layers.some(({ choices }) => choices.length > 1)) return layers;
+  const known = offered.flatMap(({ choices }) => choices.flatMap(({ weight, activation }) => [weight, activation]));
+  throw new BitwrightError("invalid-option", "no layer of the model can take any of these formats", {
+    where: "formats",
+    expected: `one or more of ${[...new Set(known)].filter((format) => format !== "float").join(", ")}`,
+    received: formats.join(", "),
+  });
+}
+
+function withFormats(layer: PlannedLayer, formats: Options["formats"]): PlannedLayer {
   const allowed = new Set<string>(["float", ...formats]);
   return {
     ...layer,

@@ -54,6 +54,14 @@ const models: readonly [string, () => ModelBuilder, RegExp][] = [
   ],
 ];
 
+test("formats that no layer can take are refused", async () => {
+  const dataset = await datasetFrom({ x: float32([8, 2], new Array(16).fill(2)) }, { splits });
+  const options = resolveOptions({ formats: ["float"] });
+  await expect(openWorkspace(backend, product().output("z").build(), dataset, options)).rejects.toThrow(
+    /^formats: no layer .*expected one or more of .*int8.*; received float/,
+  );
+});
+
 describe("a model is refused that has", () => {
   test.each(models)("%s", async (_, build, message) => {
     const model = build().build();
