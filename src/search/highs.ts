@@ -1,4 +1,4 @@
-import type { Highs, InitOptions } from "highs";
+import type { Highs } from "highs";
 import type { WasmModule } from "../backend/wasm.js";
 import { BitwrightError } from "../errors.js";
 
@@ -30,13 +30,26 @@ export function loadSolver(): Promise<Highs> {
   return loading;
 }
 
+// The part of the WebAssembly namespace used here; TypeScript has it in the DOM library alone.
+declare const WebAssembly: {
+  readonly Instance: new (module: WasmModule, imports: object) => object;
+  compile(bytes: Uint8Array): Promise<WasmModule>;
+};
+
 /** Its types describe a CommonJS module; what is imported is an ES module. */
 interface SolverModule {
-  readonly default: (options?: InitOptions) => Promise<Highs>;
+  readonly default: (options?: LoaderOptions) => Promise<Highs>;
+}
+
+/** Of Emscripten's loader; `wasmBinary` and `wasmModule`, which the solver's types have instead, are ignored by it. */
+interface LoaderOptions {
+  /** Takes the instance in place of one that the loader would make. */
+  instantiateWasm(imports: object, receive: (instance: object) => void): void;
 }
 
 async function load(): Promise<Highs> {
   const { default: start } = (await import("highs")) as unknown as SolverModule;
   if (wasm === undefined) return start();
-  return start(wasm instanceof Uint8Array ? { wasmBinary: wasm } : { wasmModule: wasm });
+  const module = wasm instanceof Uint8Array ? await WebAssembly.compile(wasm) : wasm;
+  return start({ instantiateWasm: (imports, receive) => receive(new WebAssembly.Instance(module, imports)) });
 }
