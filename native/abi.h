@@ -146,7 +146,7 @@ enum bw_source {
   BW_FISHER = 1,         // random cotangents at the loss's value, whose covariance is the loss's Hessian there
 };
 // Projections of every sample's loss: out_values[probe][sample][error] = <dL/dt, e>, L the loss or what a random cotangent makes of it. Signs depend on
-// (seed, sample in the data set, probe, row of the sample). 1 to 64 probes.
+// (seed, sample in the data set, number of probes, probe, row of the sample). 1 to 64 probes.
 BW_API int32_t bw_graph_project(bw_graph graph, int32_t source, int32_t probes, bw_size seed, bw_size first_sample, double* out_values,
                                 bw_size count);
 // out_values[sample][error] = sum_k (dL/dt_k)^2 v_k, v the error's variances.

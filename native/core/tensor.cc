@@ -82,6 +82,11 @@ std::shared_ptr<std::byte> BufferPool::allocate(uint64_t bytes) {
     data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, size));
     if (data == nullptr) {
       std::lock_guard<std::mutex> lock(mutex_);
+      free_held();
+      data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, size));
+    }
+    if (data == nullptr) {
+      std::lock_guard<std::mutex> lock(mutex_);
       live_ -= size;
       throw EngineError(BW_OUT_OF_MEMORY, "no memory for a tensor of " + std::to_string(size >> 20) + " MiB");
     }
@@ -130,8 +135,9 @@ void BufferPool::free_held() {
 void BufferPool::release(std::byte* data, size_t size) {
   std::lock_guard<std::mutex> lock(mutex_);
   live_ -= size;
-  // What is held beyond the peak of live bytes can never be needed again in a steady run.
-  if (live_ + held_ + size <= peak_) {
+  // The sizes that a pass asks for change on its way through a graph. With room for twice what is live at once, a steady run finds nearly all of them
+  // held; with less, it would free the large ones and have the system clear new pages for the small ones, and the other way round.
+  if (live_ + held_ + size <= 2 * peak_) {
     free_[size].push_back(data);
     held_ += size;
   } else {

@@ -192,6 +192,9 @@ struct Operand {
   const T* data = nullptr;
   int sets = 1;
   bool per_sample = false;
+
+  // Instance s, of `count` elements.
+  const T* set(int s, int64_t count) const { return data + (sets == 1 ? 0 : s) * count; }
 };
 
 // y = B(a, b) (+ terms of its own, such as a bias, by overriding the *_rest functions). b may be a weight with probes: its second-order

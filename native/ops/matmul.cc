@@ -14,6 +14,9 @@ struct MatrixBatch {
   int64_t count_a = 1, count_b = 1;
 
   int64_t count() const { return static_cast<int64_t>(ia.size()); }
+  int64_t size_a() const { return count_a * rows * depth; }
+  int64_t size_b() const { return count_b * depth * columns; }
+  int64_t size_y() const { return count() * rows * columns; }
   // One b for all: the batch is more rows.
   bool foldable() const { return count_b == 1 && count_a == count() && !transpose_a; }
 };
@@ -37,89 +40,58 @@ class MatrixProduct : public Product<T> {
 
   void product(Context& context, Operand<T> a, Operand<T> b, T* y, bool accumulate) override {
     const MatrixBatch m = batch_of(context);
-    const int64_t na = m.count_a * m.rows * m.depth, nb = m.count_b * m.depth * m.columns, ny = m.count() * m.rows * m.columns;
     Tensor scaled;
-    b.data = scale(context, b.data, sets_of(context, b) * nb, scaled);
+    b.data = scale(context, b.data, sets_of(context, b) * m.size_b(), scaled);
     GemmShape shape{m.rows, m.columns, m.depth, m.transpose_a, m.transpose_b};
     shape.lda = m.transpose_a ? m.rows : m.depth;
     shape.ldb = m.transpose_b ? m.depth : m.columns;
     shape.ldc = m.columns;
-    if (b.per_sample) {
-      per_sample_rows(context, m, shape);
-      shape.stride_a = shape.rows * m.depth, shape.stride_b = nb, shape.stride_c = shape.rows * m.columns;
-      for (int s = 0; s < b.sets; ++s)
-        gemm(context.linear, shape, a.data + (a.sets == 1 ? 0 : s) * na, b.data + s * context.samples * nb, y + s * ny, accumulate);
-      return;
-    }
-    if (m.foldable() && b.sets == 1) {
-      shape.rows *= m.count() * a.sets;
-      gemm(context.linear, shape, a.data, b.data, y, accumulate);
-      return;
-    }
+    if (rows_product(context, m, shape, a, b, y, accumulate)) return;
     for (int s = 0; s < std::max(a.sets, b.sets); ++s) {
-      const T* as = a.data + (a.sets == 1 ? 0 : s) * na;
-      const T* bs = b.data + (b.sets == 1 ? 0 : s) * nb;
       for_each(context, m.count(), [&](int64_t i) {
-        gemm(context.linear, shape, as + m.ia[i] * m.rows * m.depth, bs + m.ib[i] * m.depth * m.columns,
-             y + s * ny + i * m.rows * m.columns, accumulate);
+        gemm(context.linear, shape, a.set(s, m.size_a()) + m.ia[i] * m.rows * m.depth, b.set(s, m.size_b()) + m.ib[i] * m.depth * m.columns,
+             y + s * m.size_y() + i * m.rows * m.columns, accumulate);
       });
     }
   }
 
   void transpose_a(Context& context, Operand<T> b, Operand<T> g, T* da, bool accumulate) override {
     const MatrixBatch m = batch_of(context);
-    const int64_t na = m.count_a * m.rows * m.depth, nb = m.count_b * m.depth * m.columns, ny = m.count() * m.rows * m.columns;
     Tensor scaled;
-    b.data = scale(context, b.data, sets_of(context, b) * nb, scaled);
+    b.data = scale(context, b.data, sets_of(context, b) * m.size_b(), scaled);
     // da = g b^T, or b g^T when a is stored transposed.
     GemmShape shape{m.rows, m.depth, m.columns, false, !m.transpose_b};
     shape.lda = m.columns;
     shape.ldb = m.transpose_b ? m.depth : m.columns;
     shape.ldc = m.depth;
-    if (b.per_sample) {
-      per_sample_rows(context, m, shape);
-      shape.stride_a = shape.rows * m.columns, shape.stride_b = nb, shape.stride_c = shape.rows * m.depth;
-      for (int s = 0; s < b.sets; ++s)
-        gemm(context.linear, shape, g.data + (g.sets == 1 ? 0 : s) * ny, b.data + s * context.samples * nb, da + s * na, accumulate);
-      return;
-    }
-    if (m.foldable() && b.sets == 1) {
-      shape.rows *= m.count() * g.sets;
-      gemm(context.linear, shape, g.data, b.data, da, accumulate);
-      return;
-    }
+    if (rows_product(context, m, shape, g, b, da, accumulate)) return;
     if (m.transpose_a) shape = {m.depth, m.rows, m.columns, m.transpose_b, true, m.transpose_b ? m.depth : m.columns, m.columns, m.rows};
     for (int s = 0; s < std::max(b.sets, g.sets); ++s) {
-      const T* bs = b.data + (b.sets == 1 ? 0 : s) * nb;
-      const T* gs = g.data + (g.sets == 1 ? 0 : s) * ny;
       sum_each(context, m.ia, m.count_a, accumulate, [&](int64_t i, bool add) {
-        const T* bi = bs + m.ib[i] * m.depth * m.columns;
-        const T* gi = gs + i * m.rows * m.columns;
-        gemm(context.linear, shape, m.transpose_a ? bi : gi, m.transpose_a ? gi : bi, da + s * na + m.ia[i] * m.rows * m.depth, add);
+        const T* bi = b.set(s, m.size_b()) + m.ib[i] * m.depth * m.columns;
+        const T* gi = g.set(s, m.size_y()) + i * m.rows * m.columns;
+        gemm(context.linear, shape, m.transpose_a ? bi : gi, m.transpose_a ? gi : bi, da + s * m.size_a() + m.ia[i] * m.rows * m.depth, add);
       });
     }
   }
 
   void transpose_b(Context& context, Operand<T> a, Operand<T> g, T* db, bool accumulate) override {
     const MatrixBatch m = batch_of(context);
-    const int64_t na = m.count_a * m.rows * m.depth, nb = m.count_b * m.depth * m.columns, ny = m.count() * m.rows * m.columns;
     Tensor scaled;
-    a.data = scale(context, a.data, a.sets * na, scaled);
+    a.data = scale(context, a.data, a.sets * m.size_a(), scaled);
     const GemmShape shape = transpose_b_shape(m, m.rows);
     for (int s = 0; s < std::max(a.sets, g.sets); ++s) {
-      const T* as = a.data + (a.sets == 1 ? 0 : s) * na;
-      const T* gs = g.data + (g.sets == 1 ? 0 : s) * ny;
       sum_each(context, m.ib, m.count_b, accumulate, [&](int64_t i, bool add) {
-        const T* ai = as + m.ia[i] * m.rows * m.depth;
-        const T* gi = gs + i * m.rows * m.columns;
-        gemm(context.linear, shape, m.transpose_b ? gi : ai, m.transpose_b ? ai : gi, db + s * nb + m.ib[i] * m.depth * m.columns, add);
+        const T* ai = a.set(s, m.size_a()) + m.ia[i] * m.rows * m.depth;
+        const T* gi = g.set(s, m.size_y()) + i * m.rows * m.columns;
+        gemm(context.linear, shape, m.transpose_b ? gi : ai, m.transpose_b ? ai : gi, db + s * m.size_b() + m.ib[i] * m.depth * m.columns, add);
       });
     }
   }
 
   void transpose_parameter(Context& context, const T* a, const T* g, double* db) override {
     const MatrixBatch m = batch_of(context);
-    const int64_t na = m.count_a * m.rows * m.depth, nb = m.count_b * m.depth * m.columns;
+    const int64_t nb = m.size_b();
     Tensor part = context.template make<T>({nb});
     T* sum = part.template data<T>();
     const auto add_part = [&] {
@@ -127,7 +99,7 @@ class MatrixProduct : public Product<T> {
     };
     if (m.foldable() && (m.rows * m.count()) % context.samples == 0) {
       Tensor scaled;
-      a = scale(context, a, na, scaled);
+      a = scale(context, a, m.size_a(), scaled);
       const int64_t rows = m.rows * m.count() / context.samples;
       const GemmShape shape = transpose_b_shape(m, rows);
       for (int64_t n = 0; n < context.samples; ++n) {
@@ -163,11 +135,26 @@ class MatrixProduct : public Product<T> {
     return {m.depth, m.columns, rows, !m.transpose_a, false, lda, m.columns, m.columns};
   }
 
-  static void per_sample_rows(const Context& context, const MatrixBatch& m, GemmShape& shape) {
-    const int64_t rows = m.rows * m.count();
-    if (!m.foldable() || rows % context.samples != 0) unsupported("has rows that do not divide into samples, so a direction per sample has no meaning");
-    shape.rows = rows / context.samples;
-    shape.batch = context.samples;
+  // y = x b in as few products as there are different b, where all rows of x meet one b, or those of a sample do; false otherwise. x is a or g.
+  static bool rows_product(Context& context, const MatrixBatch& m, GemmShape shape, Operand<T> x, Operand<T> b, T* y, bool accumulate) {
+    const int64_t rows = m.rows * m.count(), nx = rows * shape.depth, ny = rows * shape.columns;
+    if (!b.per_sample && !m.foldable()) return false;
+    int64_t nb = m.size_b();
+    shape.rows = rows;
+    if (b.per_sample) {
+      if (!m.foldable() || rows % context.samples != 0)
+        unsupported("has rows that do not divide into samples, so a direction per sample has no meaning");
+      shape.rows = rows / context.samples;
+      shape.batch = context.samples;
+      shape.stride_a = shape.rows * shape.depth, shape.stride_b = nb, shape.stride_c = shape.rows * shape.columns;
+      nb *= context.samples;
+    } else if (b.sets == 1) {
+      shape.rows *= x.sets;
+      gemm(context.linear, shape, x.data, b.data, y, accumulate);
+      return true;
+    }
+    for (int s = 0; s < b.sets; ++s) gemm(context.linear, shape, x.set(s, nx), b.set(s, nb), y + s * ny, accumulate);
+    return true;
   }
 
   // Many small products spread over the pool, a few large ones each take the whole pool.

@@ -102,7 +102,7 @@ export type ProjectionSource =
   | { readonly source: "loss" }
   /**
    * Random cotangents at the loss's value, with covariance equal to the loss's Hessian there: the mean of products of projections is the Gauss-Newton
-   * matrix. At most 64 probes; signs depend on (seed, sample in the data set, probe) alone.
+   * matrix. At most 64 probes; signs depend on (seed, sample in the data set, probes, probe) alone.
    */
   | { readonly source: "fisher"; readonly probes: number; readonly seed: number; readonly firstSample: number };
 
