@@ -31,10 +31,11 @@ export interface Plan {
     readonly evaluations: number;
     readonly stopped: string;
     readonly steps: readonly SearchStep[];
-    /** Samples of the search split, and what the engine's simulation of the plan gave on them. */
+    /** Samples of the search split, and what the engine's simulation of the plan gave on them: null without a band, when nothing was run. */
     readonly samples: number;
-    readonly floatMetric: number;
-    readonly metric: number;
+    readonly floatMetric: number | null;
+    readonly metric: number | null;
+    /** As predicted where nothing was run. */
     readonly divergence: number;
     /** Whether a higher metric is better. */
     readonly higherIsBetter: boolean;

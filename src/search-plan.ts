@@ -11,7 +11,15 @@ import { checkLimits } from "./limits.js";
 import type { Limits, Objective } from "./options.js";
 import type { Control } from "./progress.js";
 import { searches } from "./search/index.js";
-import type { Assignment, Resource, ResourceName, SearchGroup, SearchProblem, SearchResult } from "./search/problem.js";
+import type {
+  Assignment,
+  Judgement,
+  Resource,
+  ResourceName,
+  SearchGroup,
+  SearchProblem,
+  SearchResult,
+} from "./search/problem.js";
 import { excessOf, predictedLoss, usedOf } from "./search/score.js";
 import { predictionsOf } from "./search-groups.js";
 import { footprintOf, resourcesOf } from "./search-resources.js";
@@ -53,7 +61,7 @@ export async function searchPlan(
   analysis: Analysis,
   options: SearchOptions,
 ): Promise<SearchOutcome> {
-  const { dataset, engine, simulator, target, model, layers, options: run } = workspace;
+  const { target, model, layers, options: run } = workspace;
   const { limits, criterion, onProgress, signal } = options;
   checkLimits(limits);
   const scores = analysis.criteria[criterion];
@@ -73,31 +81,48 @@ export async function searchPlan(
   const layoutOf = (choices: ReadonlyMap<string, LayerChoice>) => target.layout(model, choices, ranges, rounding);
   const known = await resourcesOf(workspace, layerGroups, analysis.latency, layoutOf, limits, options);
   const resources = run.minimize === "both" ? [...known, footprintOf(known.filter(sizeOrTime))] : known;
-  const evaluator = await Evaluator.create(engine, simulator, dataset, "search", {
-    batchSize: run.batchSize,
-    divergence: workspace.divergence,
-    signal,
-  });
   const choices = (assignment: Assignment) => choicesOf(groups, assignment);
   const layout = (assignment: Assignment) => layoutOf(choices(assignment));
+  const band = limits.keep !== undefined || limits.maxKl !== undefined;
+  const measure = band ? await bandJudge(workspace, limits, signal) : undefined;
   const problem: SearchProblem = {
     ...predictions,
     resources,
     minimize: minimized[run.minimize],
-    band: limits.keep !== undefined || limits.maxKl !== undefined,
+    band,
     seed: run.seed,
-    async evaluate(assignment) {
-      const { metric, divergence, scores } = await evaluator.evaluate(layout(assignment));
-      const { float } = evaluator;
-      const { higherIsBetter } = dataset.metric;
-      // The samples may be too few to tell the band from noise: what they do not speak against is for verification to judge.
-      const doubt = standardErrorOfChange(float.scores, scores) * (higherIsBetter ? 1 : -1);
-      const result = { float: float.metric, quantized: metric + doubt, higherIsBetter, kl: divergence };
-      return { metric, divergence, excess: bandExcess(result, limits) };
-    },
+    evaluate: async (assignment) =>
+      (await measure?.(layout(assignment))) ?? {
+        metric: null,
+        divergence: predictedLoss(problem, assignment),
+        excess: 0,
+      },
   };
   const result = await searches[run.search](problem, { onProgress, signal });
   return { groups, result, scores, choices, layout, predict: (assignment) => predict(problem, assignment) };
+}
+
+/** Judges layouts by a band, on the search split. */
+async function bandJudge(
+  { dataset, engine, simulator, divergence: kind, options }: Workspace,
+  band: Band,
+  signal: AbortSignal | undefined,
+): Promise<(layout: Layout) => Promise<Judgement>> {
+  const { batchSize } = options;
+  const evaluator = await Evaluator.create(engine, simulator, dataset, "search", {
+    batchSize,
+    divergence: kind,
+    signal,
+  });
+  const { float } = evaluator;
+  const { higherIsBetter } = dataset.metric;
+  return async (layout) => {
+    const { metric, divergence, scores } = await evaluator.evaluate(layout);
+    // The samples may be too few to tell the band from noise: what they do not speak against is for verification to judge.
+    const doubt = standardErrorOfChange(float.scores, scores) * (higherIsBetter ? 1 : -1);
+    const result = { float: float.metric, quantized: metric + doubt, higherIsBetter, kl: divergence };
+    return { metric, divergence, excess: bandExcess(result, band) };
+  };
 }
 
 function checkLatency({ latency }: Analysis, { maxLatency }: Limits, minimize: Objective): void {

@@ -70,14 +70,14 @@ function sensitivity(report: Report): string {
 }
 
 function search(report: Report): string {
-  const { evaluations, stopped, samples } = report.plan.search;
+  const { evaluations, stopped, samples, metric } = report.plan.search;
+  const where =
+    metric === null
+      ? `${plural(evaluations, "configuration")} weighed by their predictions alone.`
+      : `${plural(evaluations, "configuration")} evaluated in the engine on ${plural(samples, "sample")}. Dots are inside the limits as far as so few samples can tell, crosses outside; the line follows the order.`;
   return section(
     "Search",
-    textElement(
-      "p",
-      { class: "soft" },
-      `${plural(evaluations, "configuration")} evaluated in the engine on ${plural(samples, "sample")}. Dots are inside the limits as far as so few samples can tell, crosses outside; the line follows the order. It ended because ${stopped}.`,
-    ),
+    textElement("p", { class: "soft" }, `${where} It ended because ${stopped}.`),
     element("div", { class: "pair" }, ...searchCharts(report)),
   );
 }

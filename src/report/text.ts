@@ -87,6 +87,9 @@ export function describePairs({ keepRatio, lost, gained, confidence, samples }: 
 
 /** What the search found in the engine's simulation: all that is known of a model that was not verified. */
 export function describeSearch({ before, search }: Plan): string {
+  if (search.metric === null || search.floatMetric === null) {
+    return `nothing was run; the predicted divergence is ${digits(search.divergence)}`;
+  }
   const figure = (value: number) => metricValue(before.metric, value);
   const change = `${before.metric} ${figure(search.floatMetric)} float, ${figure(search.metric)} quantized`;
   const where = `on ${plural(search.samples, "search sample")}, computed by bitwright's engine`;

@@ -39,7 +39,9 @@ export interface Resource {
 
 /** What the samples say about an assignment. */
 export interface Judgement {
-  readonly metric: number;
+  /** null when nothing was run: without a band predictions decide. */
+  readonly metric: number | null;
+  /** Mean divergence from the float model; as predicted when nothing was run. */
   readonly divergence: number;
   /** By how much the user's band is left: each limit's excess as a share of the limit, summed; 0 inside, and without a band. */
   readonly excess: number;

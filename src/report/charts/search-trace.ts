@@ -21,7 +21,7 @@ export function searchCharts({ plan }: Report): string[] {
   if (steps.length === 0) return [];
   const sizes = steps.map((step) => step.bytes);
   const x = linearScale(padded([Math.min(...sizes), Math.max(...sizes)]), [plot.left, plot.right], 5);
-  return [divergenceChart(plan, x), metricChart(plan, x)];
+  return [divergenceChart(plan, x), ...metricChart(plan, x)];
 }
 
 function divergenceChart({ search, limits }: Report["plan"], x: Scale): string {
@@ -38,16 +38,22 @@ function divergenceChart({ search, limits }: Report["plan"], x: Scale): string {
   return frame("divergence from the float model", x, y, powerLabel, [band, path(marks, x, y), ...points(marks, x, y)]);
 }
 
-function metricChart({ search, limits, before }: Report["plan"], x: Scale): string {
-  const { floatMetric, steps, higherIsBetter } = search;
+/** Nothing where nothing was run. */
+function metricChart({ search, limits, before }: Report["plan"], x: Scale): string[] {
+  const { floatMetric, higherIsBetter } = search;
+  const steps = search.steps.flatMap((step) =>
+    step.verdict.metric === null ? [] : [{ step, value: step.verdict.metric }],
+  );
+  if (floatMetric === null || steps.length === 0) return [];
   const limit =
     limits.keep === undefined ? undefined : higherIsBetter ? limits.keep * floatMetric : floatMetric / limits.keep;
-  const values = [...steps.map(({ verdict }) => verdict.metric), ...(limit === undefined ? [] : [limit])];
+  const values = [...steps.map(({ value }) => value), ...(limit === undefined ? [] : [limit])];
   const y = linearScale(padded([Math.min(...values), Math.max(...values)]), [plot.bottom, plot.top], 6);
   const text = (value: number) => metricValue(before.metric, value);
-  const marks = steps.map((step) => ({ step, value: step.verdict.metric, label: text(step.verdict.metric) }));
+  const marks = steps.map(({ step, value }) => ({ step, value, label: text(value) }));
   const band = limit === undefined ? "" : bandOf(y, limit, higherIsBetter ? "above" : "below", `limit ${text(limit)}`);
-  return frame(`${before.metric} on the search samples`, x, y, text, [band, path(marks, x, y), ...points(marks, x, y)]);
+  const title = `${before.metric} on the search samples`;
+  return [frame(title, x, y, text, [band, path(marks, x, y), ...points(marks, x, y)])];
 }
 
 interface Mark {
