@@ -1,0 +1,161 @@
+// Runs every method and judges every criterion over the convolutional networks of the zoo, and writes docs/results.md.
+//   node bench/results.mjs [NAME...] [--keep 99%] [--samples 64] [--criteria LIST] [--out build/results] [--zoo ../shared/zoo] [--file docs/results.md]
+// Each step leaves its JSON in the folder `out` and is not run again while that is there: delete what is to be measured anew. Needs dist/.
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { methods } from "../dist/methods.js";
+import { judgementHeadings, judgementRows } from "../dist/report/judgement.js";
+import { digits, metricValue, percent } from "../dist/report/units.js";
+import { criteria } from "../dist/sensitivity/index.js";
+import { bitwright, defaultZoo, markdownTable, root, zooModel } from "./zoo-cli.mjs";
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    keep: { type: "string", default: "99%" },
+    samples: { type: "string", default: "64" },
+    criteria: { type: "string", default: Object.keys(criteria).join() },
+    out: { type: "string", default: join(root, "build", "results") },
+    zoo: { type: "string", default: defaultZoo },
+    file: { type: "string", default: join(root, "docs", "results.md") },
+  },
+});
+const convolutional = [
+  "resnet20_cifar10_bn",
+  "squeezenet1.1_224",
+  "resnet56_cifar10",
+  "mobilenetv1_0.25_224_bn",
+  "mobilenetv2_1.0_224",
+];
+/** Shares of the float model's file and time at which methods are compared. */
+const sizes = ["24%", "20%", "16%"];
+const times = ["80%", "65%"];
+
+const names = positionals.length > 0 ? positionals : convolutional;
+const models = names.map((name) => ({ name, folder: join(options.out, name), ...zooModel(options.zoo, name) }));
+for (const model of models) {
+  mkdirSync(model.folder, { recursive: true });
+  analyzeAndJudge(model);
+  for (const method of Object.keys(methods)) {
+    search(model, method, `keep-${method}`, ["--keep", options.keep]);
+    for (const size of sizes) search(model, method, `size-${size}-${method}`, ["--max-size", size]);
+    for (const time of times) search(model, method, `time-${time}-${method}`, ["--max-latency", time]);
+  }
+}
+writeFileSync(options.file, `${document().trim()}\n`);
+
+/** One analysis for each source of interactions that a method needs; they share all criteria. */
+function analyzeAndJudge({ model, manifest, folder }) {
+  const judgement = join(folder, "judgement.json");
+  if (existsSync(judgement)) return;
+  const analyze = (source, ...more) => {
+    const args = ["--criteria", options.criteria, "--interactions", source, "--samples", options.samples, ...more];
+    must(["analyze", model, "--data", manifest, ...args, "-o", analysisPath(folder, source)]);
+  };
+  analyze("fisher", "--latency");
+  copyFileSync(analysisPath(folder, "fisher"), analysisPath(folder, "hessian"));
+  analyze("hessian");
+  const given = ["judge", model, "--data", manifest, "--analysis", analysisPath(folder, "fisher")];
+  must([...given, "-o", judgement, "--report", join(folder, "judgement.html")]);
+}
+
+function search({ model, manifest, folder }, method, name, limits) {
+  if (existsSync(planPath(folder, name))) return;
+  const { interactions } = methods[method];
+  const analysis = analysisPath(folder, interactions === "none" ? "fisher" : interactions);
+  const given = ["search", model, "--data", manifest, "--analysis", analysis, "--method", method, ...limits];
+  must([...given, "-o", join(folder, `${name}.onnx`)]);
+}
+
+function analysisPath(folder, source) {
+  return join(folder, `${source}.analysis.json`);
+}
+
+/** Exit code 3 is a result too: the best found does not meet the limits. */
+function must(args) {
+  const { status } = bitwright(args);
+  if (status !== 0 && status !== 3) throw new Error(`bitwright ${args.join(" ")} ended with exit code ${status}`);
+}
+
+function planPath(folder, name) {
+  return join(folder, `${name}.plan.json`);
+}
+
+function read(path) {
+  return JSON.parse(readFileSync(path, "utf8"));
+}
+
+function document() {
+  const [{ model }] = cpus();
+  return `# Results
+
+Written by \`node bench/results.mjs\` on ${cpus().length} cores of ${model}. Every figure of a file is of plain onnxruntime on the verify split, which
+neither analysis nor search has seen.
+
+## What the criteria know
+
+Each criterion against measurements: every site alone (Spearman and Kendall over all sites and formats), and random whole configurations. Ratio (predicted over
+measured), slope (of their logarithms) and median error are of the configurations that diverge by less than 0.1. \`loss-mse\`, \`noise\` and \`quantization-error\` are not
+in units of the loss: only their ranks count.
+
+${models.map(judged).join("\n\n")}
+
+## What the methods find with ${options.keep} kept
+
+${markdownTable(["model", "method", "kept", "at least", "size", "latency", "divergence", "evaluations"], models.flatMap(kept))}
+
+## At equal size
+
+Mean divergence from the float model of the verified files, without any band: each method minimizes what it predicts inside the limit.
+
+${markdownTable(
+  ["model", "limit", ...Object.keys(methods)],
+  models.flatMap((model) => fronts(model, "size", sizes)),
+)}
+
+## At equal measured latency
+
+${markdownTable(
+  ["model", "limit", ...Object.keys(methods)],
+  models.flatMap((model) => fronts(model, "time", times)),
+)}
+`;
+}
+
+function judged({ name, folder }) {
+  const rows = judgementRows(read(join(folder, "judgement.json")));
+  return `### ${name}\n\n${markdownTable(
+    judgementHeadings.map((heading) => heading.replace(/^#/, "")),
+    rows,
+  )}`;
+}
+
+function kept({ name, folder }) {
+  return Object.keys(methods).map((method) => {
+    const { before, after, verified, search } = read(planPath(folder, `keep-${method}`));
+    return [
+      name,
+      method,
+      `${percent(after.value / before.value)} (${metricValue(before.metric, after.value)})`,
+      verified.paired === null ? "" : percent(verified.paired.keepRatio.low),
+      percent(after.bytes / before.bytes, 1),
+      `${verified.latencyRatio.toFixed(2)} x`,
+      digits(verified.kl),
+      String(search.evaluations),
+    ];
+  });
+}
+
+function fronts({ name, folder }, kind, limits) {
+  return limits.map((limit) => [
+    name,
+    limit,
+    ...Object.keys(methods).map((method) => {
+      const { after, before, verified } = read(planPath(folder, `${kind}-${limit}-${method}`));
+      const used = kind === "size" ? percent(after.bytes / before.bytes, 1) : `${verified.latencyRatio.toFixed(2)} x`;
+      return `${digits(verified.kl)} (${used})`;
+    }),
+  ]);
+}
