@@ -43,11 +43,12 @@ export async function runCase(backend, { kind, random, damaged }, folder) {
     model: [
       async () => inspect(backend, await readModelFile(path), { target: "ort-cpu", bytes: statSync(path).size }),
       async () => differentiate(backend, cleanModel(await readModelFile(path)).model, random, damaged),
-      async () => quantizeWith(await anyDataset(await readModelFile(path), random, damaged), anyOptions(random)),
+      async () =>
+        quantizeWith(await anyDataset(await readModelFile(path), random, damaged), anyOptions(random, damaged)),
     ],
     "data set": [
       async () => readEverything(await openDataset(manifest)),
-      async () => quantizeWith(await openDataset(manifest), anyOptions(random)),
+      async () => quantizeWith(await openDataset(manifest), anyOptions(random, damaged)),
     ],
     analysis: [
       async () => {
@@ -111,10 +112,15 @@ function lossOn(value, { dims, data }, random) {
     case 1:
       return { kind: "kl", value, target: new Float32Array(data.length) };
     case 2:
-      return { kind: "cross-entropy", value, target: new Int32Array(dims.slice(0, -1).reduce((n, dim) => n * dim, 1)) };
+      return { kind: "cross-entropy", value, target: new Int32Array(data.length / classesOf(dims)) };
     default:
       return { kind: "sum", value };
   }
+}
+
+/** Length of the last axis, those of one element behind the second left out. */
+function classesOf(dims) {
+  return dims.findLast((dim, axis) => axis < 2 || dim !== 1) ?? 1;
 }
 
 /** Data that fits what the model says of its inputs. */
@@ -133,13 +139,14 @@ const limits = [
   { maxMacs: { share: 0.5 }, maxKl: 1 },
 ];
 
-/** @type {(random: Choices) => import("../../dist/index.js").RunOptions} */
-function anyOptions(random) {
+/** @type {(random: Choices, hostile: boolean) => import("../../dist/index.js").RunOptions} */
+function anyOptions(random, hostile) {
   return {
     calibration: random.pick(["minmax", "minmax", "percentile", "mse"]),
-    formats: random.chance(0.5)
-      ? ["int8", "int4"]
-      : [random.pick(Object.keys(formats)), random.pick(Object.keys(formats))],
+    formats:
+      random.chance(0.5) || !hostile
+        ? ["int8", "int4"]
+        : [random.pick(Object.keys(formats)), random.pick(Object.keys(formats))],
     samples: 2,
     probes: 1,
     batchSize: 2,
