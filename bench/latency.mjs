@@ -88,7 +88,9 @@ async function row(name) {
     const rows = measured.map((ratio, i) =>
       [`${ratio.toFixed(3)}`, ...errors.map((own) => percent(own[i]))].join("  "),
     );
-    console.error([`fixed ${latency.fixedMs.toFixed(3)} of ${latency.floatMs.toFixed(3)} ms`, ...rows].join("\n"));
+    console.error(
+      [`parts add up to ${latency.accountedMs.toFixed(3)} of ${latency.floatMs.toFixed(3)} ms`, ...rows].join("\n"),
+    );
   }
   const summary = errors.flatMap((own) => {
     const sizes = own.map(Math.abs);

@@ -8,8 +8,11 @@ import type { Factor, Resource } from "../search/problem.js";
 export interface LatencyModel {
   /** Time of the float model, in milliseconds; what configurations change is added to it. */
   readonly floatMs: number;
-  /** What the float model takes beyond its parts and borders. */
-  readonly fixedMs: number;
+  /**
+   * What the float times of parts and borders added up to when they were measured. They are scaled to `floatMs`, by at most two: load of the machine changes from
+   * one measurement to the next, and hits a part's float version as it hits the others.
+   */
+  readonly accountedMs: number;
   /** The kernel that the engine runs a layer on, by choice (`choiceKey`). Choices with the same kernel take the same time. */
   readonly kernels: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly parts: readonly LatencyPart[];

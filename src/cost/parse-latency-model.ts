@@ -9,8 +9,8 @@ type Kernels = LatencyModel["kernels"];
  * @throws BitwrightError `invalid-data` that names the field.
  */
 export function parseLatencyModel(field: Field): LatencyModel {
-  const names = ["floatMs", "fixedMs", "kernels", "parts", "borders", "checks"] as const;
-  const { floatMs, fixedMs, kernels: listed, parts, borders, checks } = field.object(names);
+  const names = ["floatMs", "accountedMs", "kernels", "parts", "borders", "checks"] as const;
+  const { floatMs, accountedMs, kernels: listed, parts, borders, checks } = field.object(names);
   const kernels = Object.fromEntries(
     listed
       .entries()
@@ -21,7 +21,7 @@ export function parseLatencyModel(field: Field): LatencyModel {
   );
   return {
     floatMs: floatMs.number(),
-    fixedMs: fixedMs.number(),
+    accountedMs: accountedMs.number(),
     kernels,
     parts: parts.list().map((part) => parsePart(part, kernels)),
     borders: borders.list().map((border) => parseBorder(border, kernels)),

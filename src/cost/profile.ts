@@ -70,9 +70,10 @@ export function latencyFromProfile(
     const keys = choices.map(choiceKey);
     return [node, Object.fromEntries(keys.map((key) => [key, key]))] as const;
   });
+  const floatMs = parts.reduce((sum, part) => sum + part.floatMs, 0);
   return {
-    floatMs: parts.reduce((sum, { floatMs }) => sum + floatMs, 0),
-    fixedMs: 0,
+    floatMs,
+    accountedMs: floatMs,
     kernels: Object.fromEntries(kernels),
     parts,
     borders: [],
