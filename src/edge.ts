@@ -50,6 +50,7 @@ export type { Granularity, Quantizer } from "./quantizer.js";
 export { htmlReport } from "./report/html.js";
 export { type About, type Machine, type Report, reportOf } from "./report/report.js";
 export { textReport } from "./report/text.js";
+export { provideSolver } from "./search/highs.js";
 export { type SearchName, searches } from "./search/index.js";
 export type {
   Assignment,

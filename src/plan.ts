@@ -2,7 +2,8 @@ import type { PairedComparison } from "./data/statistics.js";
 import { type Format, formats, type LayerChoice } from "./formats.js";
 import type { Change } from "./onnx/clean/index.js";
 import type { Limits } from "./options.js";
-import type { GroupChoice, SearchGroup, SearchStep } from "./search/problem.js";
+import type { GroupChoice, Proof, SearchGroup, SearchStep } from "./search/problem.js";
+import type { Trust } from "./sensitivity/trust.js";
 
 /** What was decided and what it brought; saved as plan.json. */
 export interface Plan {
@@ -37,6 +38,10 @@ export interface Plan {
     readonly metric: number | null;
     /** As predicted where nothing was run. */
     readonly divergence: number;
+    /** What no configuration inside the limits falls below, as predicted; null from searches that prove nothing. */
+    readonly proof: Proof | null;
+    /** What was predicted of the searched configuration, against what it did; null where that was not run, or predicted in other units. */
+    readonly trust: Trust | null;
     /** Whether a higher metric is better. */
     readonly higherIsBetter: boolean;
   };

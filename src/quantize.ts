@@ -14,6 +14,7 @@ import { type Limits, type Options, type RunOptions, resolveOptions } from "./op
 import { explain, type Plan, type Verified } from "./plan.js";
 import type { Control } from "./progress.js";
 import { type SearchOutcome, searchPlan } from "./search-plan.js";
+import { judgePrediction } from "./sensitivity/trust.js";
 import { unmetLimits } from "./unmet-limits.js";
 import { openWorkspace, type Workspace } from "./workspace.js";
 import { type Verification, type Written, writeVerified } from "./write-verified-node.js";
@@ -150,9 +151,19 @@ async function planOf(
       metric: result.verdict.metric,
       divergence: result.verdict.divergence,
       higherIsBetter: dataset.metric.higherIsBetter,
+      proof: result.proof ?? null,
+      trust:
+        result.verdict.metric === null || !predictsLoss(options)
+          ? null
+          : judgePrediction({ loss: predict(result.assignment).loss }, result.verdict.divergence),
     },
     changes,
   };
+}
+
+/** Whether predictions are of the divergence that searches measure. */
+function predictsLoss({ criterion, loss }: Options): boolean {
+  return loss === undefined && !["loss-mse", "loss-mse-noise", "quantization-error"].includes(criterion);
 }
 
 function verifiedPart(

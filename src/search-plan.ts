@@ -74,7 +74,9 @@ export async function searchPlan(
   }
   const ranges = rangesOf(analysis);
   const rounding = layoutOptions(workspace, analysis);
-  const layerGroups = groupLayers(layers.map((layer) => onFloatKernel(layer, analysis)));
+  const layerGroups = groupLayers(
+    analysis.latency === undefined ? layers.map((layer) => onFloatKernel(layer, analysis)) : layers,
+  );
   const predictions = predictionsOf(layerGroups, scores, analysis.interactions);
   const { groups } = predictions;
   checkLatency(analysis, limits, run.minimize);
@@ -145,7 +147,7 @@ function sizeOrTime({ name }: Resource, _: number, known: readonly Resource[]): 
   return name === "bytes" || name === time;
 }
 
-/** A layer without the choices for integer kernels, if it runs faster on a float one. */
+/** A layer without the choices for integer kernels, if it runs faster on a float one. Where the time of every layer is known, the search decides instead. */
 function onFloatKernel(layer: PlannedLayer, { floatKernels }: Analysis): PlannedLayer {
   if (!floatKernels.includes(layer.node)) return layer;
   return { ...layer, choices: layer.choices.filter(({ activation }) => activation === "float") };

@@ -5,6 +5,7 @@ import { sensitivityChart } from "./charts/sensitivity.js";
 import { key, nodeName, section, table } from "./markup.js";
 import type { Report } from "./report.js";
 import { element, escapeText, textElement } from "./svg.js";
+import { describeTrust } from "./text.js";
 import { count, digits, percent, plural } from "./units.js";
 
 /** The parts of the page below its figures, in order; a part with nothing to show is empty. */
@@ -75,9 +76,10 @@ function search(report: Report): string {
     metric === null
       ? `${plural(evaluations, "configuration")} weighed by their predictions alone.`
       : `${plural(evaluations, "configuration")} evaluated in the engine on ${plural(samples, "sample")}. Dots are inside the limits as far as so few samples can tell, crosses outside; the line follows the order.`;
+  const trust = describeTrust(report.plan).map((line) => ` ${line[0]!.toUpperCase()}${line.slice(1)}.`);
   return section(
     "Search",
-    textElement("p", { class: "soft" }, `${where} It ended because ${stopped}.`),
+    textElement("p", { class: "soft" }, `${where} It ended because ${stopped}.${trust.join("")}`),
     element("div", { class: "pair" }, ...searchCharts(report)),
   );
 }

@@ -96,6 +96,19 @@ export function describeSearch({ before, search }: Plan): string {
   return `${change}, divergence ${digits(search.divergence)}, ${where}`;
 }
 
+/** Tells when the configuration that was found does otherwise than predicted, and how near to the best it is proven to be. */
+export function describeTrust({ search: { trust, proof } }: Plan): string[] {
+  const lines: string[] = [];
+  if (trust !== null && !trust.trusted) {
+    const predicted = `${digits(trust.loss)} was predicted, ${digits(trust.measured)} measured`;
+    lines.push(`the prediction is not to be trusted here: a divergence of ${predicted} on the search samples`);
+  }
+  if (proof !== null && proof.gap > 0) {
+    lines.push(`what was found is within ${percent(proof.gap, 1)} of the best that predictions allow`);
+  }
+  return lines;
+}
+
 function verification({ plan }: Report): string[] {
   const { verified, unverified, unmet } = plan;
   const outside = unmet.length === 0 ? [] : [describeUnmet(unmet)];
@@ -105,6 +118,7 @@ function verification({ plan }: Report): string[] {
   const detectable = verified.paired?.smallestDetectableDrop;
   if (detectable !== undefined)
     lines.push(`so many samples show a drop of ${(100 * detectable).toFixed(2)} points or more`);
+  lines.push(...describeTrust(plan));
   if (verified.undone > 0)
     lines.push(`${plural(verified.undone, "group")} taken back after an earlier file had failed`);
   if (verified.fusedAsPlanned)

@@ -120,7 +120,9 @@ class QuadraticPlanner implements Planner {
       return improved;
     };
     for (const start of starts) improve(start);
-    const bound = effort === "thorough" ? await this.#approximate(lossBudget, improve, () => best) : undefined;
+    // Any loss is allowed at the start, and the linear program is the whole one then.
+    const known = Number.isFinite(lossBudget) ? undefined : answers[0]?.bound;
+    const bound = effort === "thorough" ? await this.#approximate(lossBudget, improve, () => best) : known;
     if (best === undefined) return undefined;
     this.#found = [best];
     this.#add(this.#convex.tangentAt(best));

@@ -61,6 +61,7 @@ export class Score {
   usedChange(resource: number, group: number, to: number): number {
     const { groups } = this.problem;
     const from = this.#assignment[group]!;
+    if (to === from) return 0;
     let change = 0;
     for (const factor of this.#factors[resource]![group]!) change -= factorValue(groups, factor, this.#assignment);
     this.#assignment[group] = to;

@@ -55,6 +55,8 @@ export function samplePlan(count: number): Plan {
       floatMetric: 0.75,
       metric: 0.748,
       divergence: 0.001,
+      proof: null,
+      trust: null,
       higherIsBetter: true,
     },
     changes: [{ pass: "fold-constants", nodes: [nodeName(0)], explanation: "it is constant" }],

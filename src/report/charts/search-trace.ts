@@ -15,7 +15,7 @@ import { bytes, digits, metricValue } from "../units.js";
 const size = { width: 460, height: 300 };
 const plot = { left: 62, right: 448, top: 26, bottom: 258 };
 
-/** Every configuration that the search evaluated, by the bytes of its weights: the divergence from the float model, and the metric, each with its limit. */
+/** Every configuration that the search evaluated, by the predicted bytes of its file: the divergence from the float model, and the metric, each with its limit. */
 export function searchCharts({ plan }: Report): string[] {
   const { steps } = plan.search;
   if (steps.length === 0) return [];
@@ -96,11 +96,7 @@ function points(marks: readonly Mark[], x: Scale, y: Scale): string[] {
     const verdict = step.verdict.feasible ? "taken" : "refused";
     const name =
       i === 0 ? textElement("text", { class: "tick", x: cx - 8, y: cy - 8, "text-anchor": "end" }, "float") : "";
-    const title = textElement(
-      "title",
-      {},
-      `${i + 1} ${step.tried}\n${bytes(step.bytes)} of weights, ${label}, ${verdict}`,
-    );
+    const title = textElement("title", {}, `${i + 1} ${step.tried}\n${bytes(step.bytes)}, ${label}, ${verdict}`);
     if (step.verdict.feasible) return name + element("circle", { class: "inside", cx, cy, r: 4.5 }, title);
     const d = `M${cx - 4} ${cy - 4}l8 8m0 -8l-8 8`;
     return name + element("path", { class: "outside", d }, title);
@@ -124,7 +120,7 @@ function frame(
   const axis = textElement(
     "text",
     { class: "tick", x: (plot.left + plot.right) / 2, y: plot.bottom + 34, "text-anchor": "middle" },
-    "bytes of the weights",
+    "bytes of the file, as predicted",
   );
   return element(
     "svg",

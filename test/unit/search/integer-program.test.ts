@@ -62,6 +62,15 @@ describe.each([false, true])("integer-program, borders: %s", { timeout: 60_000 }
   });
 });
 
+it("tries a few more lowerings behind the budget, as predictions err", async () => {
+  // The second resource makes the objective a sum of several factors for each group.
+  const problem = randomProblem({ groups: 8, budget: 2, noise: 0.8, seed: 3, borders: true, minimize: "latencyMs" });
+  const { steps, assignment, verdict } = await search(problem, {});
+  const tail = steps.filter(({ tried }) => tried.startsWith("one more lowering, "));
+  expect(tail.length).toBeGreaterThan(0);
+  expect(verdict).toMatchObject(await problem.evaluate(assignment));
+});
+
 describe("solveProgram", () => {
   const unary = (...tables: number[][]): Factor[] =>
     tables.map((values, g) => ({ groups: [g], values: Float64Array.from(values) }));
