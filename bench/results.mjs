@@ -1,5 +1,6 @@
 // Runs every method and judges every criterion over the convolutional networks of the zoo, and writes docs/results.md.
-//   node bench/results.mjs [NAME...] [--keep 99%] [--samples 64] [--criteria LIST] [--out build/results] [--zoo ../shared/zoo] [--file docs/results.md]
+//   node bench/results.mjs [NAME...] [--keep 99%] [--samples 64] [--criteria LIST]
+//     [--sizes 24%,20%,16%] [--times 80%,65%] [--out build/results] [--zoo ../shared/zoo] [--file docs/results.md]
 // Each step leaves its JSON in the folder `out` and is not run again while that is there: delete what is to be measured anew. Needs dist/.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -17,6 +18,8 @@ const { values: options, positionals } = parseArgs({
     keep: { type: "string", default: "99%" },
     samples: { type: "string", default: "64" },
     criteria: { type: "string", default: Object.keys(criteria).join() },
+    sizes: { type: "string", default: "24%,20%,16%" },
+    times: { type: "string", default: "80%,65%" },
     out: { type: "string", default: join(root, "build", "results") },
     zoo: { type: "string", default: defaultZoo },
     file: { type: "string", default: join(root, "docs", "results.md") },
@@ -30,8 +33,7 @@ const convolutional = [
   "mobilenetv2_1.0_224",
 ];
 /** Shares of the float model's file and time at which methods are compared. */
-const sizes = ["24%", "20%", "16%"];
-const times = ["80%", "65%"];
+const [sizes, times] = [options.sizes.split(","), options.times.split(",")];
 
 const names = positionals.length > 0 ? positionals : convolutional;
 const models = names.map((name) => ({ name, folder: join(options.out, name), ...zooModel(options.zoo, name) }));
