@@ -29,6 +29,8 @@ export interface Interactions {
    * no bias is, and from `measured`, whose configurations are corrected themselves.
    */
   readonly corrected?: Matrix;
+  /** Share of the terms between different sites that is sampling noise, and that predictions leave out; 0 when absent. */
+  readonly shrinkage?: number;
   /** Of `fisher`: what the matrix that predicts was made of. */
   readonly projections?: StoredProjections;
 }
@@ -51,9 +53,22 @@ export interface Prediction {
   readonly standardError?: number;
 }
 
-/** The matrix that predicts: with corrections of biases where there are any. */
-export function predictingMatrix({ matrix, corrected }: Interactions): Matrix {
-  return corrected ?? matrix;
+const predicting = new WeakMap<Interactions, Matrix>();
+
+/** The matrix that predicts: with corrections of biases where there are any, terms between sites shrunk by what is noise in them. */
+export function predictingMatrix(interactions: Interactions): Matrix {
+  const known = predicting.get(interactions);
+  if (known !== undefined) return known;
+  const { matrix, corrected, choices, shrinkage = 0 } = interactions;
+  const exact = corrected ?? matrix;
+  const shrunk =
+    shrinkage === 0
+      ? exact
+      : exact.map((row, i) =>
+          row.map((term, j) => (choices[i]!.site === choices[j]!.site ? term : (1 - shrinkage) * term)),
+        );
+  predicting.set(interactions, shrunk);
+  return shrunk;
 }
 
 /** The indices of the choices that a configuration takes; layers that are not in it stay float. */

@@ -3,6 +3,7 @@ import { Stage } from "../../progress.js";
 import { placeLoss } from "../place-loss.js";
 import { choiceErrors } from "./choice-errors.js";
 import { GramSums } from "./gram-sums.js";
+import { shrinkageOf } from "./shrinkage.js";
 import { batchFor, type Source } from "./source.js";
 
 /** Probes whose adjoints are propagated together: between the likeliest classes, as many, their products average to nothing. */
@@ -48,10 +49,13 @@ export const fisher: Source = async (context) => {
     }
     first += count;
   }
+  const choices = declared.choices.map(({ site, format }) => ({ site: site.id, format }));
+  const sites = choices.map(({ site }) => site);
   return {
     source: "fisher",
-    choices: declared.choices.map(({ site, format }) => ({ site: site.id, format })),
+    choices,
     ...sums.means(probes * samples.length),
+    shrinkage: shrinkageOf(kept, probes, samples.length, sites),
     projections: { probes, samples: samples.length, data: encodeFloats(kept) },
   };
 };
