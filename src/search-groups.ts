@@ -30,7 +30,17 @@ export function predictionsOf(
     }));
     return { id: group.id, layers, choices: monotone(choices), sensitivity: sensitivityOf(group, choices, scores) };
   });
-  return { groups, ...(terms !== undefined && { interactions: terms.between(layerGroups) }) };
+  const between = terms?.between(layerGroups);
+  return {
+    groups,
+    ...(between !== undefined && hasPairs(layerGroups, between) && { interactions: between }),
+  };
+}
+
+/** Whether anything is between two groups: what was shrunk to nothing leaves a separable problem, which is solved exactly. */
+function hasPairs(groups: readonly LayerGroup[], interactions: readonly Float64Array[]): boolean {
+  const owner = groups.flatMap(({ choices }, g) => choices.map(() => g));
+  return interactions.some((row, i) => row.some((term, j) => term !== 0 && owner[i] !== owner[j]));
 }
 
 /**
