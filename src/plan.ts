@@ -97,9 +97,12 @@ export interface Verified {
  */
 export function explain({ choices }: SearchGroup, chosen: number, takenBack: boolean): string {
   const now = choices[chosen]!;
-  const narrower = choices.filter((choice) => bits(choice) < bits(now)).sort((a, b) => a.cost - b.cost)[0];
+  const narrowerOnes = choices.filter((choice) => bits(choice) < bits(now)).sort((a, b) => a.cost - b.cost);
   const cost = chosen === 0 ? "kept float" : `costs ${number(now.cost)}`;
-  if (narrower === undefined) return `${cost}; the narrowest offered`;
+  if (narrowerOnes.length === 0) return `${cost}; the narrowest offered`;
+  // What costs no more was there to be taken: it is not the limits that kept the layer from it.
+  const narrower = narrowerOnes.find((choice) => choice.cost > now.cost);
+  if (narrower === undefined) return `${cost}; nothing else is smaller`;
   const reason = takenBack ? "taken back after verification" : "more than the limits leave";
   return `${cost}; ${name(narrower.choice, now.choice)} would cost ${number(narrower.cost)}, ${reason}`;
 }
