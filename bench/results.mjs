@@ -57,7 +57,10 @@ function analyzeAndJudge({ model, manifest, folder }) {
     must(["analyze", model, "--data", manifest, ...args, "-o", analysisPath(folder, source)]);
   };
   analyze("fisher", "--latency");
-  copyFileSync(analysisPath(folder, "fisher"), analysisPath(folder, "hessian"));
+  // What is in the file already is not computed again.
+  if (!existsSync(analysisPath(folder, "hessian"))) {
+    copyFileSync(analysisPath(folder, "fisher"), analysisPath(folder, "hessian"));
+  }
   analyze("hessian");
   const given = ["judge", model, "--data", manifest, "--analysis", analysisPath(folder, "fisher")];
   must([...given, "-o", judgement, "--report", join(folder, "judgement.html")]);
