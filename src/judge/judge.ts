@@ -2,10 +2,10 @@ import { type Analysis, predictedCost, rangesOf } from "../analysis.js";
 import { sensitivitySamples } from "../analyze.js";
 import { BitwrightError } from "../errors.js";
 import { Evaluator } from "../evaluate/evaluator.js";
-import { choiceKey, type Format, type LayerChoice } from "../formats.js";
+import { choiceKey, type Format, formats, type LayerChoice } from "../formats.js";
 import { groupLayers } from "../groups.js";
 import { type Control, Stage } from "../progress.js";
-import type { SiteScores } from "../sensitivity/criterion.js";
+import type { Site, SiteScores } from "../sensitivity/criterion.js";
 import { chosenIndices, predictLoss } from "../sensitivity/interactions.js";
 import { layoutOptions, type Workspace } from "../workspace.js";
 import { type Calibration, calibrate } from "./calibration.js";
@@ -41,6 +41,8 @@ export interface JudgedPredictor {
   readonly sites: readonly JudgedSites[];
   /** Over the sites of both kinds in all formats together. */
   readonly all: RankAgreement | null;
+  /** Over the sites of both kinds, each in its narrowest format: weights in int4 and activations in int8, say. */
+  readonly narrowest: RankAgreement | null;
   /** Whole configurations, all of them. */
   readonly whole: RankAgreement & { readonly predicted: readonly number[] };
   /** Of the mild configurations; null when fewer than two are. */
@@ -92,6 +94,7 @@ export async function judge(workspace: Workspace, analysis: Analysis, options: J
       seconds: analysis.seconds[name] ?? null,
       sites,
       all: overall(sites),
+      narrowest: overall(inNarrowestFormat(sites)),
       ...wholes(configurations.map((choices) => sumOfCosts(scores, choices))),
     };
   });
@@ -107,6 +110,7 @@ export async function judge(workspace: Workspace, analysis: Analysis, options: J
         seconds: analysis.seconds[analysis.interactions.source] ?? null,
         sites: [],
         all: null,
+        narrowest: null,
         ...wholes(predicted),
       })),
     ],
@@ -183,6 +187,13 @@ function judgedSites({ sites }: Analysis, scores: SiteScores, direct: SiteScores
       ];
     });
   });
+}
+
+/** Of the sites of each kind those figures that are of the fewest bits. */
+function inNarrowestFormat(sites: readonly JudgedSites[]): JudgedSites[] {
+  const fewest = (kind: Site["kind"]) =>
+    Math.min(...sites.filter((site) => site.kind === kind).map(({ format }) => formats[format].bits));
+  return sites.filter(({ kind, format }) => formats[format].bits === fewest(kind));
 }
 
 function overall(sites: readonly JudgedSites[]): RankAgreement | null {

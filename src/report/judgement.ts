@@ -7,6 +7,7 @@ export const judgementHeadings = [
   "#seconds",
   "#sites: Spearman",
   "#Kendall",
+  "#in narrowest formats",
   "#wholes: Spearman",
   "#Kendall",
   "#ratio",
@@ -14,13 +15,14 @@ export const judgementHeadings = [
   "#median error",
 ];
 
-/** A row of figures for each predictor: agreement over all sites of all formats, over whole configurations, calibration of the mild ones. */
+/** A row of figures for each predictor: agreement over all sites of all formats, Spearman's over the sites in their narrowest formats, agreement over whole configurations, calibration of the mild ones. */
 export function judgementRows({ predictors }: Judgement): string[][] {
-  return predictors.map(({ name, seconds, all, whole, mild }) => [
+  return predictors.map(({ name, seconds, all, narrowest, whole, mild }) => [
     name,
     seconds === null ? "" : duration(1000 * seconds),
     figure(all?.spearman),
     figure(all?.kendall),
+    figure(narrowest?.spearman),
     figure(whole.spearman),
     figure(whole.kendall),
     figure(mild?.ratio),
