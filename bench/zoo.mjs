@@ -35,7 +35,7 @@ const headings = [
   "at least",
   "size",
   "latency",
-  "int8 / int4 / float layers",
+  "int8 / int4 / fp16 / float layers",
   "kernels as planned",
   "seconds",
 ];
@@ -54,7 +54,7 @@ function row(name) {
   const plan = JSON.parse(readFileSync(join(options.out, `${name}.plan.json`), "utf8"));
   const { before, after, verified, layers } = plan;
   const value = (figure) => metricValue(before.metric, figure);
-  const formats = ["int8", "int4", "float"].map((format) =>
+  const formats = ["int8", "int4", "fp16", "float"].map((format) =>
     count(layers.filter((layer) => layer.weightFormat === format).length),
   );
   return [
