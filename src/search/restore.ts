@@ -2,7 +2,7 @@ import { formats, type WeightFormat } from "../formats.js";
 import type { Assignment, Lowering, SearchGroup } from "./problem.js";
 
 /**
- * Ways to store groups narrower again that had to go back to float: where their activations did the harm, their weights may still be narrow. One list for
+ * Ways to store groups narrower again that verification took back: where their activations did the harm, their weights may still be narrow. One list for
  * each format of weights that floats can multiply, the widest first; in each the least predicted harm first.
  * @param kept - The assignment that holds.
  * @param searched - The one that did not.
@@ -14,10 +14,12 @@ export function restorations(
 ): { readonly format: WeightFormat; readonly lowerings: readonly Lowering[] }[] {
   const found = new Map<WeightFormat, (Lowering & { readonly cost: number })[]>();
   for (const [group, { choices }] of groups.entries()) {
-    if (kept[group] !== 0 || searched[group] === 0) continue;
+    const from = kept[group]!;
+    if (from === searched[group] || choices[from]!.choice.activation !== "float") continue;
     for (const [to, { choice, cost }] of choices.entries()) {
       if (choice.weight === "float" || choice.activation !== "float") continue;
-      found.set(choice.weight, [...(found.get(choice.weight) ?? []), { group, from: 0, to, cost }]);
+      if (formats[choice.weight].bits >= formats[choices[from]!.choice.weight].bits) continue;
+      found.set(choice.weight, [...(found.get(choice.weight) ?? []), { group, from, to, cost }]);
     }
   }
   return [...found]

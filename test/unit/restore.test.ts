@@ -30,4 +30,11 @@ describe("restorations", () => {
       },
     ]);
   });
+
+  it("goes on from what went back to a wide format, and to nothing that is as wide", () => {
+    // b is left with fp16 weights; what it already has, and integer kernels, are not offered.
+    expect(restorations(groups, [3, 1, 3, 0], [3, 3, 3, 0])).toEqual([
+      { format: "int8", lowerings: [{ group: 1, from: 1, to: 2 }] },
+    ]);
+  });
 });
