@@ -6,6 +6,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { typicalError } from "../dist/cost/latency-model.js";
 import { methods } from "../dist/methods.js";
 import { judgementHeadings, judgementRows } from "../dist/report/judgement.js";
 import { digits, metricValue, percent } from "../dist/report/units.js";
@@ -122,11 +123,20 @@ ${markdownTable(
 
 ## At equal measured latency
 
+What the latency models, which searches minimize and limit time by, were off by in their own checks of whole configurations: ${models.map(latencyError).join(", ")}. Where that is much, the machine was
+busy when the parts were timed, and sizes and latencies above suffer from it as well: searches minimize both.
+
 ${markdownTable(
   ["model", "limit", ...Object.keys(methods)],
   models.flatMap((model) => fronts(model, "time", times)),
 )}
 `;
+}
+
+function latencyError({ name, folder }) {
+  const { latency } = read(analysisPath(folder, "fisher"));
+  const error = typicalError(latency);
+  return `${name} ${error === undefined ? "unknown" : percent(error, 0)}`;
 }
 
 function judged({ name, folder }) {
