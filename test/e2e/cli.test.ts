@@ -155,6 +155,17 @@ describe("bitwright analyze and search", () => {
     expect(plan.after.bytes).toBeLessThan(plan.before.bytes);
   });
 
+  it("searches by default with what is analyzed by default", async () => {
+    const saved = at("default.json");
+    const analyzed = await bitwright("analyze", model, "--data", data, "--samples", "0:16", "-o", saved);
+    expect(analyzed).toMatchObject({ code: 0 });
+    const args = ["--data", data, "--analysis", saved, "--max-size", "60%", "--no-verify", "-o", at("default.onnx")];
+    expect(await bitwright("search", model, ...args)).toMatchObject({ code: 0 });
+    const plan = read<Plan>("default.plan.json");
+    expect(plan).toMatchObject({ method: "curvature", verified: null, unmet: [], search: { metric: null } });
+    expect(plan.after.bytes).toBeLessThanOrEqual(0.6 * plan.before.bytes);
+  });
+
   it("does not search with a criterion that the analysis lacks", async () => {
     const args = [model, "--data", data, "--analysis", at("other.json"), "--keep", "99%", "--method", "hawq-v2"];
     const { code, stderr } = await bitwright("search", ...args, "-o", at("never.onnx"));

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { writeAnalysis } from "../../analysis-node.js";
-import { analyze } from "../../analyze.js";
+import { type AnalyzeOptions, analyze } from "../../analyze.js";
 import { bindingOf } from "../../binding.js";
 import { measuredFloatKernels } from "../../cost/float-kernels-node.js";
 import { measureWorkspaceLatency } from "../../cost/workspace-latency-node.js";
@@ -24,8 +24,8 @@ import { withWayOn } from "../write-quantized.js";
 interface Options extends AnalysisOptions {
   readonly data: string;
   readonly output: string;
-  readonly criteria: CriterionName[];
-  readonly interactions: InteractionSource;
+  readonly criteria?: CriterionName[];
+  readonly interactions?: InteractionSource;
   readonly latency?: boolean;
   readonly force?: boolean;
 }
@@ -36,10 +36,14 @@ export function define(command: Command): void {
     .argument("<model>", "float ONNX model")
     .requiredOption("--data <manifest>", "the data set's dataset.json")
     .requiredOption("-o, --output <file>", "where the analysis is saved as it goes, and resumed from")
-    .option("--criteria <list>", `what to measure: ${names.join(", ")}`, listOf(names), [
-      methods[defaults.method].criterion,
-    ])
-    .addOption(interactionsOption("second-order terms between every two sites").default("none"));
+    .option(
+      "--criteria <list>",
+      `what to measure: ${names.join(", ")} (default: what ${defaults.method} needs)`,
+      listOf(names),
+    )
+    .addOption(
+      interactionsOption("second-order terms between every two sites (default: those of the default criteria)"),
+    );
   command.option("--latency", "time the model's parts in onnxruntime too, for limits on latency");
   addAnalysisOptions(command).option("--force", "replace a saved analysis of something else");
   addCommonOptions(command).action((model: string, options: Options) =>
@@ -58,8 +62,7 @@ async function analyzeModel(path: string, options: Options, session: Session): P
   await using workspace = await openWorkspace(await session.backend(), model, dataset, resolved);
   const { onProgress, signal } = session;
   const analysis = await analyze(workspace, {
-    criteria: options.criteria,
-    interactions: options.interactions,
+    ...partsOf(options),
     binding,
     known,
     findFloatKernels: (ranges) => measuredFloatKernels(workspace, ranges, { onProgress, signal }),
@@ -73,4 +76,11 @@ async function analyzeModel(path: string, options: Options, session: Session): P
     throw withWayOn(error, output);
   });
   return { text: `${textAnalysis(analysis)}\n\nwrote ${output}`, data: analysis };
+}
+
+/** What to measure; a search by the default method finds all of it where nothing was asked for. */
+function partsOf({ criteria, interactions }: Options): Pick<AnalyzeOptions, "criteria" | "interactions"> {
+  const method = methods[defaults.method];
+  if (criteria !== undefined) return { criteria, interactions: interactions ?? "none" };
+  return { criteria: [method.criterion], interactions: interactions ?? method.interactions };
 }
