@@ -103,8 +103,8 @@ neither analysis nor search has seen.
 ## What the criteria know
 
 Each criterion against measurements: every site alone (Spearman and Kendall over all sites and formats; Spearman over weights in int4 and activations in int8), and random whole configurations. Ratio (predicted over
-measured), slope (of their logarithms) and median error are of the configurations that diverge by less than 0.1. \`loss-mse\`, \`noise\` and \`quantization-error\` are not
-in units of the loss: only their ranks count.
+measured), slope (of their logarithms) and median error are of the configurations that diverge by less than 0.1. \`loss-mse\`, \`loss-mse-noise\` and \`quantization-error\`
+are not in units of the loss: only their ranks count.
 
 ${models.map(judged).join("\n\n")}
 

@@ -46,7 +46,7 @@ export interface QuantizeResult {
 
 /**
  * The whole road: reads a float ONNX model, calibrates, scores its layers, searches a configuration inside the limits, writes it, and verifies the written
- * file in onnxruntime on samples that nothing else has seen. When verification fails, the lowerings made last are taken back until it holds.
+ * file in onnxruntime on samples that nothing else has seen. When verification fails, the lowerings that promise the most harm are taken back until it holds.
  * @param path - The float model.
  * @throws BitwrightError; nothing is left at `output` then, and a file that was there is still there.
  */
