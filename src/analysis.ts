@@ -9,7 +9,7 @@ import type { Interactions } from "./sensitivity/interactions.js";
 
 /** What is known about a model on a data set: enough to search without measuring again. Saved as analysis.json. */
 export interface Analysis {
-  readonly version: 2;
+  readonly version: 3;
   /** What it was made of; another model, data set or option set refuses it. */
   readonly binding: Binding;
   /** Range of every activation that the target may quantize, [min, max]. */

@@ -89,7 +89,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
   });
   const sites = sitesOf(workspace, ranges, { roundedWeights, biasShifts }, await shapesOf(workspace, tensors));
   const analysis: Analysis = {
-    version: 2,
+    version: 3,
     binding,
     ranges: Object.fromEntries([...ranges].map(([name, { min, max }]) => [name, [min, max] as const])),
     roundedWeights,

@@ -15,23 +15,16 @@ import {
  * @throws BitwrightError `invalid-data` that names the field.
  */
 export function parseInteractions(field: Field, sites: ReadonlySet<string>): Interactions {
-  const names = ["source", "choices", "matrix", "corrected", "shrinkage", "projections"] as const;
-  const { source, choices: listed, matrix, corrected, shrinkage, projections } = field.object(names);
+  const names = ["source", "choices", "matrix", "corrected", "projections"] as const;
+  const { source, choices: listed, matrix, corrected, projections } = field.object(names);
   const choices = parseChoices(listed, sites);
   return {
     source: source.choice(interactionSources),
     choices,
     matrix: parseMatrix(matrix, choices.length),
     ...(corrected.present && { corrected: parseMatrix(corrected, choices.length) }),
-    ...(shrinkage.present && { shrinkage: parseShare(shrinkage) }),
     ...(projections.present && { projections: parseProjections(projections, choices.length) }),
   };
-}
-
-function parseShare(field: Field): number {
-  const share = field.number();
-  if (share < 0 || share > 1) field.fail("a share from 0 to 1");
-  return share;
 }
 
 function parseChoices(field: Field, sites: ReadonlySet<string>): SiteChoice[] {

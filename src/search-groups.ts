@@ -37,7 +37,7 @@ export function predictionsOf(
   };
 }
 
-/** Whether anything is between two groups: what was shrunk to nothing leaves a separable problem, which is solved exactly. */
+/** Whether anything is between two groups: where no term stands out of the noise the problem is separable, which is solved exactly. */
 function hasPairs(groups: readonly LayerGroup[], interactions: readonly Float64Array[]): boolean {
   const owner = groups.flatMap(({ choices }, g) => choices.map(() => g));
   return interactions.some((row, i) => row.some((term, j) => term !== 0 && owner[i] !== owner[j]));

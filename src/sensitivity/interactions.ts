@@ -1,5 +1,6 @@
 import { decodeFloats } from "../base64.js";
 import type { Format, LayerChoice } from "../formats.js";
+import { significantTerms } from "./interactions/significant-terms.js";
 
 /** Where second-order terms between choices come from; `sources` computes them. */
 export const interactionSources = ["none", "measured", "hessian", "gauss-newton", "fisher"] as const;
@@ -29,9 +30,7 @@ export interface Interactions {
    * no bias is, and from `measured`, whose configurations are corrected themselves.
    */
   readonly corrected?: Matrix;
-  /** Share of the terms between different sites that is sampling noise, and that predictions leave out; 0 when absent. */
-  readonly shrinkage?: number;
-  /** Of `fisher`: what the matrix that predicts was made of. */
+  /** Of `fisher`: what the matrix that predicts was made of. They tell which of its terms between sites are more than sampling noise. */
   readonly projections?: StoredProjections;
 }
 
@@ -55,20 +54,26 @@ export interface Prediction {
 
 const predicting = new WeakMap<Interactions, Matrix>();
 
-/** The matrix that predicts: with corrections of biases where there are any, terms between sites shrunk by what is noise in them. */
+/**
+ * The matrix that predicts: with corrections of biases where there are any, and without the terms between sites that cannot be told from sampling noise. From one
+ * sample nothing can be told, and all terms stay.
+ */
 export function predictingMatrix(interactions: Interactions): Matrix {
   const known = predicting.get(interactions);
   if (known !== undefined) return known;
-  const { matrix, corrected, choices, shrinkage = 0 } = interactions;
-  const exact = corrected ?? matrix;
-  const shrunk =
-    shrinkage === 0
-      ? exact
-      : exact.map((row, i) =>
-          row.map((term, j) => (choices[i]!.site === choices[j]!.site ? term : (1 - shrinkage) * term)),
-        );
-  predicting.set(interactions, shrunk);
-  return shrunk;
+  const { matrix, corrected, choices, projections } = interactions;
+  const estimated = corrected ?? matrix;
+  const result =
+    projections === undefined || projections.samples < 2 ? estimated : withoutNoise(estimated, projections, choices);
+  predicting.set(interactions, result);
+  return result;
+}
+
+function withoutNoise(matrix: Matrix, projections: StoredProjections, choices: readonly SiteChoice[]): Matrix {
+  const { probes, samples } = projections;
+  const sites = choices.map(({ site }) => site);
+  const significant = significantTerms({ u: projectionsOf(projections), probes, samples }, sites);
+  return matrix.map((row, i) => row.map((term, j) => (significant[Math.max(i, j)]![Math.min(i, j)] === 1 ? term : 0)));
 }
 
 /** The indices of the choices that a configuration takes; layers that are not in it stay float. */

@@ -3,7 +3,6 @@ import { Stage } from "../../progress.js";
 import { placeLoss } from "../place-loss.js";
 import { choiceErrors } from "./choice-errors.js";
 import { GramSums } from "./gram-sums.js";
-import { shrinkageOf } from "./shrinkage.js";
 import { batchFor, type Source } from "./source.js";
 
 /** Probes whose adjoints are propagated together: between the likeliest classes, as many, their products average to nothing. */
@@ -50,12 +49,10 @@ export const fisher: Source = async (context) => {
     first += count;
   }
   const choices = declared.choices.map(({ site, format }) => ({ site: site.id, format }));
-  const sites = choices.map(({ site }) => site);
   return {
     source: "fisher",
     choices,
     ...sums.means(probes * samples.length),
-    shrinkage: shrinkageOf(kept, probes, samples.length, sites),
     projections: { probes, samples: samples.length, data: encodeFloats(kept) },
   };
 };

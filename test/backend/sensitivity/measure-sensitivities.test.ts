@@ -14,7 +14,7 @@ afterEach(async () => {
 });
 
 const empty: Analysis = {
-  version: 2,
+  version: 3,
   binding: { model: "m", data: "d", options: {} },
   ranges: {},
   biasShifts: {},
