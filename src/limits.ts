@@ -7,16 +7,17 @@ import type { Limits } from "./options.js";
  * @throws BitwrightError `invalid-option` for one that is no limit, or when there is none.
  */
 export function checkLimits(limits: Limits): void {
-  const { keep, maxKl, maxSize, maxLatency, maxMacs } = limits;
+  const { keep, maxKl, maxSize, maxLatency, maxMacs, maxLossError } = limits;
   const given = Object.values(limits).filter((limit) => limit !== undefined);
   if (given.length === 0) {
     throw new BitwrightError("invalid-option", "a limit is missing", {
       where: "limits",
-      expected: "keep, maxKl, maxSize, maxLatency, maxMacs, or several of them",
+      expected: "keep, maxKl, maxSize, maxLatency, maxMacs, maxLossError, or several of them",
     });
   }
   if (keep !== undefined && !(isPositive(keep) && keep <= 1)) fail("keep", "a share in (0, 1]", keep);
   if (maxKl !== undefined && !isPositive(maxKl)) fail("maxKl", "a positive number of nats", maxKl);
+  if (maxLossError !== undefined && !isPositive(maxLossError)) fail("maxLossError", "a positive share", maxLossError);
   for (const [name, amount] of Object.entries({ maxSize, maxLatency, maxMacs })) {
     if (amount !== undefined && !isAmount(amount)) {
       fail(name, "{ absolute } with a positive number, or { share } in (0, 1]", amount);

@@ -76,6 +76,11 @@ export interface Limits extends Band {
   readonly maxLatency?: Amount;
   /** Most multiply-accumulates of one sample, those of narrow formats counted by their width. */
   readonly maxMacs?: Amount;
+  /**
+   * Largest root mean square of the error of the loss, as a share of that of the loss itself: tau of arXiv 2505.13060. As predicted by `loss-mse` or
+   * `loss-mse-noise`.
+   */
+  readonly maxLossError?: number;
 }
 
 export const objectives = ["both", "size", "latency"] as const;

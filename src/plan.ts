@@ -21,6 +21,10 @@ export interface Plan {
     readonly loss: number;
     /** Median time of a run of one sample, in milliseconds; null where no latency model was measured. */
     readonly latencyMs: number | null;
+    /** Typical error of such times of whole configurations, as a share, from the latency model's own checks; null where there are none. */
+    readonly latencyError: number | null;
+    /** Root mean square of the loss's error, as a share of that of the loss; null from criteria that do not predict it. */
+    readonly lossError: number | null;
   };
   /** What the exported file did in onnxruntime on the verify split; null when that was not run. */
   readonly verified: Verified | null;

@@ -4,6 +4,7 @@ import type { Backend } from "./backend/backend.js";
 import { loadBackend } from "./backend/load-node.js";
 import { bindingOf } from "./binding.js";
 import { measuredFloatKernels } from "./cost/float-kernels-node.js";
+import { typicalError } from "./cost/latency-model.js";
 import { measureWorkspaceLatency } from "./cost/workspace-latency-node.js";
 import type { Dataset } from "./data/dataset.js";
 import { openDataset } from "./data/open-node.js";
@@ -14,6 +15,7 @@ import { type Limits, type Options, type RunOptions, resolveOptions } from "./op
 import { explain, type Plan, type Verified } from "./plan.js";
 import type { Control } from "./progress.js";
 import { type SearchOutcome, searchPlan } from "./search-plan.js";
+import { lossErrorCriteria } from "./sensitivity/index.js";
 import { judgePrediction } from "./sensitivity/trust.js";
 import { unmetLimits } from "./unmet-limits.js";
 import { openWorkspace, type Workspace } from "./workspace.js";
@@ -76,7 +78,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   const outcome = await searchPlan(workspace, analysis, { limits, criterion: run.criterion, onProgress, signal });
   const { verify = true } = options;
   const written = await writeVerified(workspace, outcome, path, { limits, verify, onProgress, signal });
-  const plan = await planOf(workspace, outcome, written, path, options);
+  const plan = await planOf(workspace, analysis, outcome, written, path, options);
   await writeModelFile(written.exported, output);
   return { plan, analysis, feasible: plan.unmet.length === 0 };
 }
@@ -88,6 +90,7 @@ function needsLatency({ maxLatency }: Limits, { minimize }: Options): boolean {
 
 async function planOf(
   workspace: Workspace,
+  { meanSquaredLoss, latency }: Analysis,
   { groups, result, choices, predict }: SearchOutcome,
   { assignment, bytes, verified, undone }: Written,
   path: string,
@@ -107,7 +110,12 @@ async function planOf(
     latencyMs: known?.latencyMs.float ?? null,
   };
   const after = { metric, value: known?.quantized ?? null, bytes, latencyMs: known?.latencyMs.quantized ?? null };
-  const predicted = { loss, latencyMs: used.latencyMs ?? null };
+  const lossError =
+    meanSquaredLoss === undefined || !lossErrorCriteria.has(options.criterion)
+      ? null
+      : Math.sqrt(loss / meanSquaredLoss);
+  const latencyError = latency === undefined ? null : (typicalError(latency) ?? null);
+  const predicted = { loss, latencyMs: used.latencyMs ?? null, latencyError, lossError };
   const verifiedFigures = known === null ? null : verifiedPart(known, undone);
   const float = predict(groups.map(() => 0)).used;
   return {
@@ -163,7 +171,7 @@ async function planOf(
 
 /** Whether predictions are of the divergence that searches measure. */
 function predictsLoss({ criterion, loss }: Options): boolean {
-  return loss === undefined && !["loss-mse", "loss-mse-noise", "quantization-error"].includes(criterion);
+  return loss === undefined && !lossErrorCriteria.has(criterion) && criterion !== "quantization-error";
 }
 
 function verifiedPart(

@@ -4,6 +4,7 @@ import { standardErrorOfChange } from "./data/metrics/metric.js";
 import { BitwrightError } from "./errors.js";
 import { Evaluator } from "./evaluate/evaluator.js";
 import type { Layout } from "./export/layout.js";
+import { exportModel } from "./export/qdq.js";
 import type { PlannedLayer } from "./export/targets/target.js";
 import type { LayerChoice } from "./formats.js";
 import { groupLayers } from "./groups.js";
@@ -11,6 +12,7 @@ import { checkLimits } from "./limits.js";
 import type { Limits, Objective } from "./options.js";
 import type { Control } from "./progress.js";
 import { searches } from "./search/index.js";
+import { costsOf } from "./search/integer-program.js";
 import type {
   Assignment,
   Judgement,
@@ -22,9 +24,9 @@ import type {
 } from "./search/problem.js";
 import { excessOf, predictedLoss, usedOf } from "./search/score.js";
 import { predictionsOf } from "./search-groups.js";
-import { footprintOf, resourcesOf } from "./search-resources.js";
+import { fileBytes, footprintOf, resourcesOf } from "./search-resources.js";
 import type { SiteScores } from "./sensitivity/criterion.js";
-import type { CriterionName } from "./sensitivity/index.js";
+import { type CriterionName, lossErrorCriteria } from "./sensitivity/index.js";
 import { layoutOptions, type Workspace } from "./workspace.js";
 
 /** A search that has ended, with the way from its assignments to layouts. */
@@ -82,26 +84,83 @@ export async function searchPlan(
   checkLatency(analysis, limits, run.minimize);
   const layoutOf = (choices: ReadonlyMap<string, LayerChoice>) => target.layout(model, choices, ranges, rounding);
   const known = await resourcesOf(workspace, layerGroups, analysis.latency, layoutOf, limits, options);
-  const resources = run.minimize === "both" ? [...known, footprintOf(known.filter(sizeOrTime))] : known;
+  const resources = [
+    ...known,
+    ...(run.minimize === "both" ? [footprintOf(known.filter(sizeOrTime))] : []),
+    ...(limits.maxLossError === undefined ? [] : [lossErrorOf(analysis, criterion, groups, limits.maxLossError)]),
+  ];
   const choices = (assignment: Assignment) => choicesOf(groups, assignment);
   const layout = (assignment: Assignment) => layoutOf(choices(assignment));
   const band = limits.keep !== undefined || limits.maxKl !== undefined;
   const measure = band ? await bandJudge(workspace, limits, signal) : undefined;
+  const judged = new Map<string, Judgement>();
   const problem: SearchProblem = {
     ...predictions,
     resources,
     minimize: minimized[run.minimize],
-    band,
+    band: band || limits.maxLossError !== undefined,
     seed: run.seed,
-    evaluate: async (assignment) =>
-      (await measure?.(layout(assignment))) ?? {
-        metric: null,
-        divergence: predictedLoss(problem, assignment),
-        excess: 0,
-      },
+    evaluate: async (assignment) => {
+      if (measure === undefined) return { metric: null, divergence: predictedLoss(problem, assignment), excess: 0 };
+      const key = assignment.join();
+      const judgement = judged.get(key) ?? (await measure(layout(assignment)));
+      judged.set(key, judgement);
+      return judgement;
+    },
   };
-  const result = await searches[run.search](problem, { onProgress, signal });
+  const search = (within: SearchProblem) => searches[run.search](within, { onProgress, signal });
+  const bytesOf = (assignment: Assignment) => fileBytes(exportModel(model, layout(assignment)));
+  const result = await insideSize(problem, search, bytesOf, signal);
   return { groups, result, scores, choices, layout, predict: (assignment) => predict(problem, assignment) };
+}
+
+// Files differ from what is counted by the bytes of a few names.
+const mostTightenings = 3;
+
+/**
+ * Searches until the file that comes of it is inside the limit on size, to the byte: what a file has beyond what was counted is taken off the limit for the
+ * next search.
+ */
+async function insideSize(
+  problem: SearchProblem,
+  search: (problem: SearchProblem) => Promise<SearchResult>,
+  bytesOf: (assignment: Assignment) => number,
+  signal: AbortSignal | undefined,
+): Promise<SearchResult> {
+  const { limit } = problem.resources.find(({ name }) => name === "bytes")!;
+  let within = problem;
+  for (let tightened = 0; ; tightened++) {
+    const result = await search(within);
+    if (limit === undefined || !result.verdict.feasible || signal?.aborted || tightened === mostTightenings)
+      return result;
+    const over = bytesOf(result.assignment) - limit;
+    if (over <= 0) return result;
+    within = { ...within, resources: within.resources.map((resource) => tighter(resource, over)) };
+  }
+}
+
+function tighter(resource: Resource, bytes: number): Resource {
+  return resource.name === "bytes" ? { ...resource, limit: resource.limit! - bytes } : resource;
+}
+
+/**
+ * The mean square of the loss's error, which arXiv 2505.13060 limits to tau^2 times that of the loss: the sum of what its criterion predicts.
+ * @throws BitwrightError `invalid-option` for other criteria.
+ */
+function lossErrorOf(
+  { meanSquaredLoss }: Analysis,
+  criterion: CriterionName,
+  groups: readonly SearchGroup[],
+  tau: number,
+): Resource {
+  if (!lossErrorCriteria.has(criterion) || meanSquaredLoss === undefined) {
+    throw new BitwrightError("invalid-option", "this criterion does not predict the loss's error", {
+      where: "max-loss-error",
+      expected: "--criterion loss-mse or loss-mse-noise",
+      received: criterion,
+    });
+  }
+  return { name: "lossError", ...costsOf({ groups }), limit: tau ** 2 * meanSquaredLoss };
 }
 
 /** Judges layouts by a band, on the search split. */

@@ -141,7 +141,7 @@ async function layerShapes(
 }
 
 /** Size of a model as a file, without making a copy of its weights. */
-function fileBytes({ proto }: OnnxModel): number {
+export function fileBytes({ proto }: OnnxModel): number {
   const hollow = cloneMessage(proto);
   const stored = storedBytes(hollow);
   for (const tensor of everyTensor(hollow)) tensor.rawData = new Uint8Array(0);

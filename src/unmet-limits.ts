@@ -14,7 +14,7 @@ export interface LimitFigures extends Pick<Plan, "before" | "after" | "predicted
 
 /** Names of the limits that a written file does not meet: as verified and measured, or as predicted where it was not run. */
 export function unmetLimits(
-  { maxSize, maxLatency, maxMacs }: Limits,
+  { maxSize, maxLatency, maxMacs, maxLossError }: Limits,
   figures: LimitFigures,
 ): (keyof Limits | "band")[] {
   const { before, after, predicted, verified, bandAsSearched, macs, floatLatencyMs } = figures;
@@ -28,5 +28,7 @@ export function unmetLimits(
     if (!(taken <= resolveAmount(maxLatency, float))) unmet.push("maxLatency");
   }
   if (maxMacs !== undefined && macs.quantized > resolveAmount(maxMacs, macs.float)) unmet.push("maxMacs");
+  // Its square was held to the limit's, and rounding is not to undo that.
+  if (maxLossError !== undefined && !(predicted.lossError! <= maxLossError * (1 + 1e-9))) unmet.push("maxLossError");
   return unmet;
 }

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { type Amount, countUnits, parseAmount, sizeUnits, timeUnits, type Units } from "../amount.js";
-import { parseKeep, parseMaxKl } from "../data/band.js";
+import { parseKeep, parseMaxKl, parseMaxLossError } from "../data/band.js";
 import { BitwrightError } from "../errors.js";
 import { defaults, type Limits, type Objective, objectives } from "../options.js";
 
@@ -21,6 +21,11 @@ export function addLimitOptions(command: Command): Command {
       "most multiply-accumulates, by width: 50M, 30% or -70%",
       amount(countUnits, "max-macs"),
     )
+    .option(
+      "--max-loss-error <share>",
+      "largest error of the loss as loss-mse predicts it, as a share of the loss: 2%",
+      parseMaxLossError,
+    )
     .addOption(
       new Option("--minimize <what>", "what is made as small as the limits allow")
         .choices(objectives)
@@ -29,17 +34,18 @@ export function addLimitOptions(command: Command): Command {
 }
 
 /** @throws BitwrightError `invalid-option` without any limit. */
-export function limitsOf({ keep, maxKl, maxSize, maxLatency, maxMacs }: LimitOptions): Limits {
+export function limitsOf({ keep, maxKl, maxSize, maxLatency, maxMacs, maxLossError }: LimitOptions): Limits {
   const limits = {
     ...given("keep", keep),
     ...given("maxKl", maxKl),
     ...given("maxSize", maxSize),
     ...given("maxLatency", maxLatency),
     ...given("maxMacs", maxMacs),
+    ...given("maxLossError", maxLossError),
   };
   if (Object.keys(limits).length > 0) return limits;
   throw new BitwrightError("invalid-option", "a limit is missing", {
-    expected: "--keep, --max-kl, --max-size, --max-latency, --max-macs, or several of them",
+    expected: "--keep, --max-kl, --max-size, --max-latency, --max-macs, --max-loss-error, or several of them",
     remedy: "Say what the model has to keep, for example --keep 99%",
   });
 }

@@ -139,6 +139,14 @@ export function typicalError({ checks }: LatencyModel): number | undefined {
   );
 }
 
+/** Typical error, as a share, above which times are not worth searching by. */
+export const mostLatencyError = 0.15;
+
+/** Whether a model's own checks speak for its predictions; one without checks is taken at its word. */
+export function isTrusted(model: LatencyModel): boolean {
+  return (typicalError(model) ?? 0) <= mostLatencyError;
+}
+
 /** What a part's layers gain on integer kernels, in milliseconds; negative where they lose. */
 export interface PartGain {
   readonly layers: readonly string[];

@@ -3,15 +3,19 @@ import type { SessionOptions } from "../export/session-node.js";
 import type { Control } from "../progress.js";
 import type { Tensor } from "../tensor.js";
 import type { Workspace } from "../workspace.js";
-import type { LatencyModel } from "./latency-model.js";
+import { isTrusted, type LatencyModel, typicalError } from "./latency-model.js";
 import { measureLatencyModel } from "./latency-model-node.js";
+
+/** Load of the machine is what spoils a measurement, and passes. */
+const mostAttempts = 3;
 
 /**
  * Measures the latency model of a workspace's model, for one sample and all choices that its options allow.
  * @param ranges - Of the tensors that the target observes.
+ * One that fails its own checks is measured again, and the best is what is returned.
  * @throws BitwrightError `runtime-missing`, `aborted`.
  */
-export function measureWorkspaceLatency(
+export async function measureWorkspaceLatency(
   workspace: Pick<Workspace, "model" | "target" | "layers" | "dataset" | "engine" | "simulator">,
   ranges: ReadonlyMap<string, Range>,
   options: SessionOptions & Control = {},
@@ -26,5 +30,10 @@ export function measureWorkspaceLatency(
     }
     return values;
   };
-  return measureLatencyModel({ model, target, layers, ranges }, valuesOf, options);
+  const models: LatencyModel[] = [];
+  while (!models.some(isTrusted) && models.length < mostAttempts) {
+    models.push(await measureLatencyModel({ model, target, layers, ranges }, valuesOf, options));
+  }
+  const errorOf = (latency: LatencyModel) => typicalError(latency) ?? 0;
+  return models.reduce((best, other) => (errorOf(other) < errorOf(best) ? other : best));
 }

@@ -19,15 +19,20 @@ export interface BandResult {
 
 /** Parses "99.9%", or a share such as 0.999. */
 export function parseKeep(text: string | number): number {
-  const percent = typeof text === "string" ? /^\s*(\d+(?:\.\d+)?)\s*%\s*$/.exec(text)?.[1] : undefined;
-  // The exponent shifts the decimal point of the text itself: 99.9 / 100 is not the double nearest to 0.999.
-  const keep = percent === undefined ? Number(text || Number.NaN) : Number(`${percent}e-2`);
+  const keep = shareOf(text);
   if (keep > 0 && keep <= 1) return keep;
   throw new BitwrightError("invalid-option", "unusable share of the float model's figure", {
     where: "keep",
     expected: 'a percentage such as "99.9%", at most 100%, or a share such as 0.999',
     received: JSON.stringify(text),
   });
+}
+
+/** "99.9%" as 0.999; a number as it is. */
+function shareOf(text: string | number): number {
+  const percent = typeof text === "string" ? /^\s*(\d+(?:\.\d+)?)\s*%\s*$/.exec(text)?.[1] : undefined;
+  // The exponent shifts the decimal point of the text itself: 99.9 / 100 is not the double nearest to 0.999.
+  return percent === undefined ? Number(text || Number.NaN) : Number(`${percent}e-2`);
 }
 
 /** Parses a limit on the KL divergence, in nats. */
@@ -37,6 +42,17 @@ export function parseMaxKl(text: string | number): number {
   throw new BitwrightError("invalid-option", "unusable limit on the KL divergence", {
     where: "max-kl",
     expected: "a positive number of nats such as 0.01",
+    received: JSON.stringify(text),
+  });
+}
+
+/** Parses a limit on the error of the loss: "2%", or a share such as 0.02. */
+export function parseMaxLossError(text: string | number): number {
+  const share = shareOf(text);
+  if (Number.isFinite(share) && share > 0) return share;
+  throw new BitwrightError("invalid-option", "unusable limit on the error of the loss", {
+    where: "max-loss-error",
+    expected: 'a percentage such as "2%", or a share such as 0.02',
     received: JSON.stringify(text),
   });
 }

@@ -3,7 +3,8 @@ import type { Limits } from "../options.js";
 import { bytes, count, digits, milliseconds, percent } from "./units.js";
 
 /** Limits in words, such as `keep 99.0 % of top1 and at most 30.0 % of the size`. */
-export function describeLimits({ keep, maxKl, maxSize, maxLatency, maxMacs }: Limits, metric: string): string {
+export function describeLimits(limits: Limits, metric: string): string {
+  const { keep, maxKl, maxSize, maxLatency, maxMacs, maxLossError } = limits;
   const most = (amount: Amount | undefined, what: string, text: (value: number) => string) => {
     if (amount === undefined) return [];
     return [
@@ -18,6 +19,7 @@ export function describeLimits({ keep, maxKl, maxSize, maxLatency, maxMacs }: Li
     ...most(maxSize, "size", bytes),
     ...most(maxLatency, "latency", milliseconds),
     ...most(maxMacs, "multiply-accumulates", count),
+    ...(maxLossError === undefined ? [] : [`at most ${percent(maxLossError, 1)} of error in the loss`]),
   ].join(" and ");
 }
 
@@ -30,6 +32,7 @@ export function describeUnmet(unmet: readonly (keyof Limits | "band")[]): string
     maxSize: "size",
     maxLatency: "latency",
     maxMacs: "multiply-accumulates",
+    maxLossError: "the loss's error",
   };
   return `not met: the limit on ${unmet.map((limit) => names[limit]).join(", ")}`;
 }

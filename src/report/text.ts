@@ -1,3 +1,4 @@
+import { mostLatencyError } from "../cost/latency-model.js";
 import type { PairedComparison } from "../data/statistics.js";
 import type { Plan, Verified } from "../plan.js";
 import { columns } from "./columns.js";
@@ -96,9 +97,13 @@ export function describeSearch({ before, search }: Plan): string {
   return `${change}, divergence ${digits(search.divergence)}, ${where}`;
 }
 
-/** Tells when the configuration that was found does otherwise than predicted, and how near to the best it is proven to be. */
-export function describeTrust({ search: { trust, proof } }: Plan): string[] {
+/** Tells when predictions of losses or times are not to be trusted, and how near to the best what was found is proven to be. */
+export function describeTrust({ predicted: { latencyError }, search: { trust, proof } }: Plan): string[] {
   const lines: string[] = [];
+  if (latencyError !== null && latencyError > mostLatencyError) {
+    const remedy = "measure them again with analyze --latency on a quiet machine";
+    lines.push(`predicted times were ${percent(latencyError, 0)} off when they were checked: ${remedy}`);
+  }
   if (trust !== null && !trust.trusted) {
     const predicted = `${digits(trust.loss)} was predicted, ${digits(trust.measured)} measured`;
     lines.push(`the prediction is not to be trusted here: a divergence of ${predicted} on the search samples`);

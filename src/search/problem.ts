@@ -26,8 +26,8 @@ export interface Factor {
   readonly values: Float64Array;
 }
 
-/** `footprint` is size and time together, each as a share of the float model's. */
-export type ResourceName = "bytes" | "latencyMs" | "macs" | "footprint";
+/** `footprint` is size and time together, each as a share of the float model's; `lossError` the predicted mean square of the loss's error. */
+export type ResourceName = "bytes" | "latencyMs" | "macs" | "footprint" | "lossError";
 
 /** Something that a configuration uses: a fixed part, and the sum of factors. */
 export interface Resource {
@@ -65,7 +65,10 @@ export interface SearchProblem {
   readonly resources: readonly Resource[];
   /** What is made small inside the band. */
   readonly minimize: ResourceName;
-  /** Whether `evaluate` judges by a band. Without one the predicted loss is made small inside the limits on resources. */
+  /**
+   * Whether there is a band, by which `evaluate` judges, or a limit on the loss's error among those on resources. Without one the predicted loss is made small
+   * inside the limits on resources.
+   */
   readonly band: boolean;
   /** Of what a search draws. */
   readonly seed: number;

@@ -20,3 +20,6 @@ export const criteria = {
 } as const satisfies Record<string, Criterion>;
 
 export type CriterionName = keyof typeof criteria;
+
+/** Those whose costs are mean squares of the loss's error, not rises of the loss. */
+export const lossErrorCriteria: ReadonlySet<CriterionName> = new Set(["loss-mse", "loss-mse-noise"]);

@@ -29,7 +29,7 @@ export function samplePlan(count: number): Plan {
     })),
     before: { metric: "top1", value: 0.75, bytes: 4_000_000, latencyMs: 2 },
     after: { metric: "top1", value: 0.745, bytes: 1_000_000, latencyMs: 1 },
-    predicted: { loss: 0.01, latencyMs: null },
+    predicted: { loss: 0.01, latencyMs: null, latencyError: null, lossError: null },
     verified: {
       samples: 400,
       withinBand: true,

@@ -8,6 +8,7 @@ describe("limits", () => {
     { maxKl: 1e-300 },
     { maxSize: { share: 0.3 }, maxLatency: { absolute: 2 } },
     { maxMacs: { absolute: 1e12 } },
+    { maxLossError: 0.02 },
   ])("%j are taken", (limits) => {
     expect(() => checkLimits(limits)).not.toThrow();
   });
@@ -20,6 +21,7 @@ describe("limits", () => {
     [{ maxKl: "0.1" }, /^limits\.maxKl: .*received "0\.1"/],
     [{ keep: 0.9, maxSize: "4MB" }, /^limits\.maxSize: .*received "4MB"/],
     [{ maxLatency: { share: -0.25 } }, /^limits\.maxLatency: /],
+    [{ maxLossError: 0 }, /^limits\.maxLossError: .*received 0/],
     [{ maxMacs: {} }, /^limits\.maxMacs: /],
   ])("%j are refused", (limits, message) => {
     expect(() => checkLimits(limits as Limits)).toThrow(expect.objectContaining({ code: "invalid-option" }));

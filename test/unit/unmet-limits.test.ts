@@ -4,7 +4,7 @@ import { type LimitFigures, unmetLimits } from "../../src/unmet-limits.js";
 const figures: LimitFigures = {
   before: { metric: "top1", value: null, bytes: 1000, latencyMs: null },
   after: { metric: "top1", value: null, bytes: 300, latencyMs: null },
-  predicted: { loss: 0.01, latencyMs: 6 },
+  predicted: { loss: 0.01, latencyMs: 6, latencyError: null, lossError: 0.02 },
   verified: null,
   bandAsSearched: true,
   macs: { float: 100, quantized: 30 },
@@ -19,12 +19,21 @@ describe("unmet limits", () => {
     expect(unmetLimits(below, figures)).toEqual(["maxSize", "maxLatency", "maxMacs"]);
   });
 
+  it("holds the predicted error of the loss to its limit,", () => {
+    expect(unmetLimits({ maxLossError: 0.02 }, figures)).toEqual([]);
+    expect(unmetLimits({ maxLossError: 0.0199 }, figures)).toEqual(["maxLossError"]);
+  });
+
   it("takes the search's word for the band only where nothing was verified", () => {
     expect(unmetLimits({ keep: 0.99 }, { ...figures, bandAsSearched: false })).toEqual(["band"]);
   });
 
   it("does not take a time that nobody knows for one that is short enough", () => {
-    const unknown = { ...figures, predicted: { loss: 0, latencyMs: null }, floatLatencyMs: null };
+    const unknown = {
+      ...figures,
+      predicted: { loss: 0, latencyMs: null, latencyError: null, lossError: null },
+      floatLatencyMs: null,
+    };
     expect(unmetLimits({ maxLatency: { absolute: 1 } }, unknown)).toEqual(["maxLatency"]);
   });
 });
