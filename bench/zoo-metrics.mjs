@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { InferenceSession, Tensor } from "onnxruntime-node";
+import { CarriedStates } from "../dist/data/carried-states.js";
 import { concatenateScores, createScorer } from "../dist/data/metrics/scorer.js";
 import { openDataset } from "../dist/data/open-node.js";
 
@@ -50,9 +51,13 @@ function freeBatch(session, dataset) {
 
 async function score(session, dataset, split, batchSize) {
   const scorer = createScorer(dataset.metric);
+  const carried = new CarriedStates(dataset);
   for await (const batch of dataset.batches(split, batchSize)) {
     const feeds = Object.fromEntries(
-      Object.entries(batch.feeds).map(([name, { dtype, data, dims }]) => [name, new Tensor(dtype, data, dims)]),
+      Object.entries(carried.feedsOf(batch)).map(([name, { dtype, data, dims }]) => [
+        name,
+        new Tensor(dtype, data, dims),
+      ]),
     );
     const results = await session.run(feeds);
     const outputs = Object.fromEntries(
@@ -61,6 +66,7 @@ async function score(session, dataset, split, batchSize) {
         { dtype: results[name].type, dims: results[name].dims, data: results[name].data },
       ]),
     );
+    carried.take(batch, outputs);
     scorer.add(batch, outputs, outputs);
   }
   return scorer.result().scores;

@@ -1,6 +1,7 @@
 import type { Backend } from "./backend/backend.js";
+import { CarriedStates } from "./data/carried-states.js";
 import { fitDataset } from "./data/check-model.js";
-import type { Dataset, Selection } from "./data/dataset.js";
+import type { Batch, Dataset, Selection } from "./data/dataset.js";
 import type { SplitName } from "./data/manifest.js";
 import { createScorer, type Outputs } from "./data/metrics/scorer.js";
 import { openDataset } from "./data/open-node.js";
@@ -67,11 +68,13 @@ export async function evaluate(path: string, options: EvaluateOptions): Promise<
   const other = createScorer(metric);
   const distance = createScorer(divergenceMetric(divergenceFor(metric, model), metric.output));
   const stage = new Stage(options, "evaluate", samples);
-  const runners: Runner[] = [];
+  const runners: (Runner & { readonly carried: CarriedStates })[] = [];
   try {
-    for (const model of reference === undefined ? [path] : [path, reference]) runners.push(await open(model));
+    for (const model of reference === undefined ? [path] : [path, reference]) {
+      runners.push({ ...(await open(model)), carried: new CarriedStates(dataset) });
+    }
     for await (const batch of dataset.batches(split satisfies Selection, batchSize, { signal: options.signal })) {
-      const [outputs, references] = await runAll(runners, batch.feeds);
+      const [outputs, references] = await runAll(runners, batch);
       own.add(batch, outputs!, references);
       if (references !== undefined) {
         other.add(batch, references, references);
@@ -97,10 +100,18 @@ interface Runner {
   release(): Promise<void>;
 }
 
-async function runAll(runners: readonly Runner[], feeds: Feeds): Promise<Outputs[]> {
-  const outputs: Outputs[] = [];
-  for (const runner of runners) outputs.push(await runner.run(feeds));
-  return outputs;
+/** Every model with the states that it has come to itself. */
+async function runAll(
+  runners: readonly (Runner & { readonly carried: CarriedStates })[],
+  batch: Batch,
+): Promise<Outputs[]> {
+  const all: Outputs[] = [];
+  for (const { run, carried } of runners) {
+    const outputs = await run(carried.feedsOf(batch));
+    carried.take(batch, outputs);
+    all.push(outputs);
+  }
+  return all;
 }
 
 async function openInEngine(

@@ -1,5 +1,6 @@
 import { measureLatency } from "./cost/latency-node.js";
 import { withinBand } from "./data/band.js";
+import { CarriedStates } from "./data/carried-states.js";
 import type { Batch, Dataset } from "./data/dataset.js";
 import type { Scores } from "./data/metrics/metric.js";
 import { createScorer, type Outputs } from "./data/metrics/scorer.js";
@@ -117,9 +118,12 @@ export class Verifier {
   ): Promise<void> {
     const session = await openSession(path);
     const stage = new Stage(control, name, this.#dataset.splits.verify.length);
+    const carried = new CarriedStates(this.#dataset);
     try {
       for await (const batch of this.#dataset.batches("verify", this.#batchSize, { signal: control.signal })) {
-        use(batch, await session.run(batch.feeds));
+        const outputs = await session.run(carried.feedsOf(batch));
+        carried.take(batch, outputs);
+        use(batch, outputs);
         stage.step(undefined, batch.indices.length);
       }
     } finally {

@@ -87,6 +87,7 @@ function sequenceInput(name: string, spec: FileSpec, sequence: SequenceSpec, sou
     dims: [null, width ?? null, ...source.dims.slice(1)],
     size: source.size,
     lengths,
+    unpadded: width === undefined ? lengths : undefined,
     width: widthOf,
     async read(indices) {
       const samples = await source.read(indices);

@@ -7,7 +7,9 @@ export interface DatasetManifest {
   /** Free text: where the data comes from, its licence. */
   readonly description?: string;
   /** What feeds each input of the model, by input name. */
-  readonly inputs: Readonly<Record<string, FileInput | MaskInput | ConstantInput>>;
+  readonly inputs: Readonly<Record<string, FileInput | MaskInput | ConstantInput | StateInput>>;
+  /** Makes samples steps of sequences. Splits choose whole sequences then. Needed where there are states. */
+  readonly sequences?: SequenceChoice;
   readonly labels?: ClassLabels | NextTokenLabels;
   /** True outputs for metrics that compare tensors (psnr, spearman): files read and preprocessed like an input. */
   readonly targets?: FileInput;
@@ -84,6 +86,28 @@ export interface ConstantInput {
   readonly dtype?: DataType;
 }
 
+/** An input that the model takes from its own output of the step before: a recurrent state, a cache. */
+export interface StateInput {
+  /** The output. */
+  readonly stateOf: string;
+  /** Shape of the input; "N" is the axis of the batch, without which one sequence is run at a time. */
+  readonly dims: readonly (number | "N")[];
+  /** What a sequence starts with: one number for all elements, or those of one sequence in C order. Default 0. */
+  readonly initial?: number | readonly number[];
+  /** Default float32. */
+  readonly dtype?: DataType;
+}
+
+/** Where sequences start and end: one of the three. Their steps are samples next to each other. */
+export interface SequenceChoice {
+  /** `.npy` and so on, as for labels, with an id for each sample: the same for the steps of a sequence. */
+  readonly file?: string;
+  /** Numbers of steps, or a file with them. */
+  readonly lengths?: readonly number[] | string;
+  /** The same number of steps for all; what is left at the end is one more. */
+  readonly length?: number;
+}
+
 /** Class numbers, one a sample. */
 export interface ClassLabels {
   /** `.npy`, `.npz#member`, `.json`, `.jsonl`, or `.txt` with a number a line; several follow one another. */
@@ -102,7 +126,7 @@ export interface NextTokenLabels {
 export const splitNames = ["calibration", "search", "verify"] as const;
 export type SplitName = (typeof splitNames)[number];
 
-/** Samples from `[first, end)`; every k-th of a range; or a list. */
+/** Samples, or sequences where there are any, from `[first, end)`; every k-th of a range; or a list. */
 export type SplitSelector =
   | readonly [number, number]
   | {

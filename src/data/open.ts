@@ -9,13 +9,29 @@ import { canonicalJson } from "./hash.js";
 import type { InputReader } from "./input.js";
 import { readIntegers } from "./integers.js";
 import type { Metric } from "./metrics/metric.js";
-import { type ClassLabelSpec, type InputSpec, type LabelSpec, parseManifest } from "./parse-manifest.js";
+import {
+  type CarriedSpec,
+  type ClassLabelSpec,
+  type InputSpec,
+  type LabelSpec,
+  parseManifest,
+} from "./parse-manifest.js";
+import { stepsOf } from "./sequences.js";
+import { stateInput } from "./states.js";
 
 /** Opens the data set that a manifest describes: headers, lists and labels are read, samples are not. */
 export async function openManifest(root: Field, reading: Reading, metric?: Metric): Promise<Dataset> {
   const manifest = parseManifest(root, metric);
-  const inputs = await openInputs(manifest.inputs, reading);
+  const carried = new Map<string, CarriedSpec>();
+  const read = new Map<string, ReadSpec>();
+  for (const [name, spec] of manifest.inputs) {
+    if (spec.kind === "state") carried.set(name, spec);
+    else read.set(name, spec);
+  }
+  const inputs = await openInputs(read, reading);
   const size = sampleCount(inputs, root);
+  const sequences = await manifest.sequences?.(size, reading.files);
+  const isFirst = (index: number) => sequences?.starts[sequences.of[index]!] === index;
   const labels = manifest.labels && (await openLabels(manifest.labels, inputs, size, reading.files));
   const targets = manifest.targets && (await openFileInput("targets", manifest.targets, reading));
   if (targets !== undefined && targets.size !== size) {
@@ -28,12 +44,18 @@ export async function openManifest(root: Field, reading: Reading, metric?: Metri
     ...(targets !== undefined && { targets }),
     metric: manifest.metric,
     transductive: manifest.transductive,
-    splits: manifest.splits(size),
+    sequences,
+    states: [...carried].map(([name, spec]) =>
+      stateInput(name, spec, size, isFirst, `${spec.at.document}, ${spec.at.path}`),
+    ),
+    splits: sequences === undefined ? manifest.splits(size) : stepsOf(manifest.splits(sequences.count), sequences),
     description: canonicalJson(root.value),
   });
 }
 
-async function openInputs(specs: ReadonlyMap<string, InputSpec>, reading: Reading): Promise<InputReader[]> {
+type ReadSpec = Exclude<InputSpec, CarriedSpec>;
+
+async function openInputs(specs: ReadonlyMap<string, ReadSpec>, reading: Reading): Promise<InputReader[]> {
   const opened = new Map<string, InputReader>();
   for (const [name, spec] of specs) {
     if (spec.kind === "constant") opened.set(name, constantInput(name, spec));

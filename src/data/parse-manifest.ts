@@ -3,7 +3,9 @@ import type { Field } from "./field.js";
 import { checkNeeds, parseMetric } from "./metrics/index.js";
 import type { Metric } from "./metrics/metric.js";
 import { type FileSpec, parseFile, parseType } from "./parse-file.js";
+import { parseSequences, type SequencesReader } from "./sequences.js";
 import { parseSplits, type Splits } from "./splits.js";
+import type { StateSpec } from "./states.js";
 
 /** A manifest after validation, every default filled in. */
 export interface ParsedManifest {
@@ -12,11 +14,17 @@ export interface ParsedManifest {
   readonly targets: FileSpec | undefined;
   readonly metric: Metric;
   readonly transductive: boolean;
-  /** The splits of a data set of `size` samples. */
+  readonly sequences: SequencesReader | undefined;
+  /** The splits of so many samples, or sequences where there are any. */
   readonly splits: (size: number) => Splits;
 }
 
-export type InputSpec = FileSpec | MaskSpec | ConstantSpec;
+export type InputSpec = FileSpec | MaskSpec | ConstantSpec | CarriedSpec;
+
+export interface CarriedSpec extends StateSpec {
+  readonly kind: "state";
+  readonly at: Field;
+}
 
 export interface MaskSpec {
   readonly kind: "mask";
@@ -50,7 +58,16 @@ export interface ClassLabelSpec {
  * @param ownMetric takes the place of the manifest's.
  */
 export function parseManifest(root: Field, ownMetric?: Metric): ParsedManifest {
-  const fields = root.object(["description", "inputs", "labels", "targets", "metric", "transductive", "splits"]);
+  const fields = root.object([
+    "description",
+    "inputs",
+    "labels",
+    "targets",
+    "metric",
+    "transductive",
+    "sequences",
+    "splits",
+  ]);
   const inputs = new Map(fields.inputs.entries().map(([name, field]) => [name, parseInput(field)]));
   if (inputs.size === 0) fields.inputs.fail("one input or more");
   const labels = fields.labels.present ? parseLabels(fields.labels) : undefined;
@@ -59,7 +76,13 @@ export function parseManifest(root: Field, ownMetric?: Metric): ParsedManifest {
   checkNeeds(metric, { labels: labels !== undefined, targets: targets !== undefined }, root.document);
   const transductive = fields.transductive.present && fields.transductive.boolean();
   if (transductive && labels?.kind !== "classes") fields.transductive.fail("no such field without class labels");
-  return { inputs, labels, targets, metric, transductive, splits: parseSplits(fields.splits) };
+  const sequences = fields.sequences.present ? parseSequences(fields.sequences) : undefined;
+  if (transductive && sequences !== undefined) fields.sequences.fail("no such field beside transductive");
+  if (sequences === undefined && [...inputs.values()].some(({ kind }) => kind === "state")) {
+    fields.sequences.fail("where the sequences start and end that states are carried through");
+  }
+  const splits = parseSplits(fields.splits, sequences === undefined ? "samples" : "sequences");
+  return { inputs, labels, targets, metric, transductive, sequences, splits };
 }
 
 function parseInput(field: Field): InputSpec {
@@ -67,7 +90,25 @@ function parseInput(field: Field): InputSpec {
     const { maskOf, dtype } = field.object(["maskOf", "dtype"]);
     return { kind: "mask", at: field, of: maskOf.text(), dtype: dtype.present ? parseType(dtype, "int64") : undefined };
   }
+  if (field.at("stateOf").present) return parseState(field);
   return field.at("value").present ? parseConstant(field) : parseFile(field);
+}
+
+export function parseState(field: Field): CarriedSpec {
+  const { stateOf, dims, initial, dtype } = field.object(["stateOf", "dims", "initial", "dtype"]);
+  const shape = dims.list().map((dim) => (dim.value === "N" ? null : dim.integer(0)));
+  if (shape.filter((dim) => dim === null).length > 1) dims.fail('"N" once at most');
+  const values = initial.present ? initial.oneOrMore().map((entry) => entry.number()) : [0];
+  const elements = shape.reduce<number>((product, dim) => product * (dim ?? 1), 1);
+  if (Array.isArray(initial.value) && values.length !== elements) initial.fail(`${elements} elements`);
+  return {
+    kind: "state",
+    at: field,
+    output: stateOf.text(),
+    dims: shape,
+    initial: values,
+    dtype: parseType(dtype, "float32"),
+  };
 }
 
 function parseConstant(field: Field): ConstantSpec {

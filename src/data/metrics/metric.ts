@@ -34,15 +34,15 @@ export interface MetricBatch {
 export interface Scores {
   /** The sample's own score: a share of hits, nats, decibels, a predicted value. */
   readonly value: Float64Array;
-  /** How much a sample counts in a mean, such as its number of tokens; absent when all count alike. */
+  /** How much a sample counts in a mean, such as its number of tokens; absent when all count alike. Those of weight 0 are left out. */
   readonly weight?: Float64Array;
   /** What `value` should have been, for metrics over the whole set such as F1 and rank correlation. */
   readonly truth?: Float64Array;
   /** 1 where the model is right; only for metrics that say so of every sample. */
   readonly correct?: Uint8Array;
-  /** What detectors found in all samples, and the classes of what there was to find. */
-  readonly detections?: readonly Detection[];
-  readonly objects?: readonly number[];
+  /** What a detector found in each sample, and the classes of what there was to find. */
+  readonly detections?: readonly (readonly Detection[])[];
+  readonly objects?: readonly (readonly number[])[];
 }
 
 /** A box that a detector gives. */

@@ -30,8 +30,10 @@ function judge(choice: unknown, { output, reference, labels, targets }: Case) {
   const scorer = createScorer(
     typeof choice === "object" && "accumulate" in choice! ? (choice as Metric) : metric(choice),
   );
+  const indices = Uint32Array.from({ length: output.dims[0]! }, (_, i) => i);
   const batch = {
-    indices: Uint32Array.from({ length: output.dims[0]! }, (_, i) => i),
+    indices,
+    places: indices,
     feeds: {},
     ...(labels && { labels: Int32Array.from(labels) }),
     ...(targets && { targets }),
@@ -243,7 +245,7 @@ describe("choice of a metric", () => {
 
   it("takes the named output, or the first", () => {
     const scorer = (choice: unknown) => createScorer(metric(choice));
-    const batch = { indices: Uint32Array.of(0), feeds: {}, labels: Int32Array.of(1) };
+    const batch = { indices: Uint32Array.of(0), places: Uint32Array.of(0), feeds: {}, labels: Int32Array.of(1) };
     const outputs = { a: f32([1, 2], 1, 0), b: f32([1, 2], 0, 1) };
     const [first, second] = [scorer("top1"), scorer({ name: "top1", output: "b" })];
     first.add(batch, outputs);
