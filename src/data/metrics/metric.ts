@@ -58,26 +58,6 @@ export type MetricChoice =
   | string
   | { readonly name: string; readonly output?: string; readonly [option: string]: unknown };
 
-/**
- * Standard error of the change of a mean between two models on the same samples. 0 for figures that are no means over
- * samples, such as F1, rank correlation and average precision.
- */
-export function standardErrorOfChange(before: Scores, after: Scores): number {
-  const count = before.value.length;
-  if (count < 2 || before.truth !== undefined || before.detections !== undefined) return 0;
-  const weight = (i: number) => before.weight?.[i] ?? 1;
-  let total = 0;
-  let sum = 0;
-  for (let i = 0; i < count; i++) {
-    total += weight(i);
-    sum += weight(i) * (after.value[i]! - before.value[i]!);
-  }
-  const mean = sum / total;
-  let squares = 0;
-  for (let i = 0; i < count; i++) squares += (weight(i) * (after.value[i]! - before.value[i]! - mean)) ** 2;
-  return (Math.sqrt(squares) / total) * Math.sqrt(count / (count - 1));
-}
-
 /** Sum of value * weight over sum of weight. */
 export function weightedMean({ value, weight }: Scores): number {
   let sum = 0;

@@ -286,3 +286,21 @@ describe("a user's metric", () => {
     await expect(loadMetric(join(folder, "none.mjs"))).rejects.toMatchObject({ code: "io" });
   });
 });
+
+describe("snr", () => {
+  const output = f32([2, 2], 3, 4, 0.1, 0);
+  const reference = f32([2, 2], 3, 5, 0, 0);
+
+  it("is the energy of the signal over that of the error, all samples together", () => {
+    expect(judge({ name: "snr", against: "float" }, { output, reference }).value).toBeCloseTo(
+      10 * Math.log10(34 / 1.01),
+      5,
+    );
+    expect(judge("snr", { output, targets: reference }).value).toBeCloseTo(10 * Math.log10(34 / 1.01), 5);
+    expect(judge({ name: "snr", against: "float" }, { output, reference: output }).value).toBe(Infinity);
+  });
+
+  it("refuses outputs of another size", () => {
+    expect(() => judge("snr", { output, targets: f32([2, 1], 1, 2) })).toThrow(/2 elements; received 4/);
+  });
+});
