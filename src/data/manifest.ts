@@ -7,7 +7,7 @@ export interface DatasetManifest {
   /** Free text: where the data comes from, its licence. */
   readonly description?: string;
   /** What feeds each input of the model, by input name. */
-  readonly inputs: Readonly<Record<string, FileInput | MaskInput | ConstantInput | StateInput>>;
+  readonly inputs: Readonly<Record<string, FileInput | MaskInput | TypesInput | ConstantInput | StateInput>>;
   /** Makes samples steps of sequences. Splits choose whole sequences then. Needed where there are states. */
   readonly sequences?: SequenceChoice;
   readonly labels?: ClassLabels | NextTokenLabels;
@@ -28,11 +28,22 @@ export interface DatasetManifest {
 export interface FileInput {
   /**
    * `.npy`; `.npz#member`; a folder of pictures; a list of pictures (`.txt`, a path a line; `.json`, paths or objects);
-   * `.jsonl` of token ids. Several files follow one another: the samples of the second come after those of the first.
+   * `.jsonl` of token ids; with `tokenizer`, texts (`.txt`, one a line; `.tsv`; `.jsonl`). Several files follow one another: the samples of the second come after those of the first.
    */
   readonly file: string | readonly string[];
-  /** Member that holds the path (.json, default "file") or the ids (.jsonl, default "ids"). */
-  readonly field?: string;
+  /**
+   * Member that holds the path (.json, default "file"), the ids (.jsonl, default "ids") or the text (.jsonl, default "text"); of a .tsv the column, by its name in
+   * the first line, or by its number from 0 where there is no such line.
+   */
+  readonly field?: string | number;
+  /** Texts: the `tokenizer.json` that turns them into token ids. */
+  readonly tokenizer?: string;
+  /** Texts: member or column of a second text, for models that read pairs. */
+  readonly pair?: string | number;
+  /** Texts: most tokens, special ones included. Default: what the tokenizer says, or no limit. */
+  readonly maxLength?: number;
+  /** Texts: whether the tokenizer's marks of beginning and end are added. Default true. */
+  readonly specialTokens?: boolean;
   /**
    * Axes as stored and as the model takes them, "NHWC>NCHW": N samples, C channels, 1 an axis of one element that is dropped
    * or added. Default "NHWC>NCHW" for pictures; other data keeps its axes, samples first.
@@ -56,7 +67,7 @@ export interface FileInput {
   readonly sparse?: SparseMatrix;
   /** `.npy` sequences: file with the true length of each row; one for each `file`. */
   readonly lengths?: string | readonly string[];
-  /** Value behind the end of a sequence. Default 0. */
+  /** Value behind the end of a sequence. Default 0, or what the tokenizer says. */
   readonly pad?: number;
   /** Length to which sequences are padded: the longest of the data set (default), the longest of the batch, or a number. */
   readonly padTo?: "dataset" | "batch" | number;
@@ -72,6 +83,14 @@ export interface SparseMatrix {
 /** 1 where a sequence input has an element, 0 where it is padded. */
 export interface MaskInput {
   readonly maskOf: string;
+  /** Default: the type of that input. */
+  readonly dtype?: DataType;
+}
+
+/** Which of two texts a token is of: 0 or 1. */
+export interface TypesInput {
+  /** The input of texts. */
+  readonly typesOf: string;
   /** Default: the type of that input. */
   readonly dtype?: DataType;
 }
@@ -110,10 +129,10 @@ export interface SequenceChoice {
 
 /** Class numbers, one a sample. */
 export interface ClassLabels {
-  /** `.npy`, `.npz#member`, `.json`, `.jsonl`, or `.txt` with a number a line; several follow one another. */
+  /** `.npy`, `.npz#member`, `.json`, `.jsonl`, `.tsv`, or `.txt` with a number a line; several follow one another. */
   readonly file: string | readonly string[];
-  /** Member of the objects of a .json or .jsonl file. Default "label". */
-  readonly field?: string;
+  /** Member of the objects of a .json or .jsonl file, or column of a .tsv. Default "label". */
+  readonly field?: string | number;
   /** Added to every label, for models whose class numbers are shifted. Default 0. */
   readonly offset?: number;
 }

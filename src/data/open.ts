@@ -1,7 +1,7 @@
 import { BitwrightError } from "../errors.js";
 import { classLabels } from "./class-labels.js";
 import { createDataset, type Dataset, type LabelReader } from "./dataset.js";
-import { constantInput, maskInput } from "./derived-inputs.js";
+import { constantInput, maskInput, typesInput } from "./derived-inputs.js";
 import type { Field } from "./field.js";
 import { openFileInput, type Reading, type SequenceReader } from "./file-input.js";
 import type { Files } from "./files.js";
@@ -12,6 +12,7 @@ import type { Metric } from "./metrics/metric.js";
 import {
   type CarriedSpec,
   type ClassLabelSpec,
+  type DerivedSpec,
   type InputSpec,
   type LabelSpec,
   parseManifest,
@@ -59,13 +60,17 @@ async function openInputs(specs: ReadonlyMap<string, ReadSpec>, reading: Reading
   const opened = new Map<string, InputReader>();
   for (const [name, spec] of specs) {
     if (spec.kind === "constant") opened.set(name, constantInput(name, spec));
-    else if (spec.kind !== "mask") opened.set(name, await openFileInput(name, spec, reading));
+    else if (!isDerived(spec)) opened.set(name, await openFileInput(name, spec, reading));
   }
-  return [...specs].map(([name, spec]) =>
-    spec.kind === "mask"
-      ? maskInput(name, spec, sequenceNamed(opened, spec.of, spec.at.at("maskOf")))
-      : opened.get(name)!,
-  );
+  return [...specs].map(([name, spec]) => {
+    if (!isDerived(spec)) return opened.get(name)!;
+    const [derive, field] = spec.kind === "mask" ? [maskInput, "maskOf"] : [typesInput, "typesOf"];
+    return derive(name, spec, sequenceNamed(opened, spec.of, spec.at.at(field)));
+  });
+}
+
+function isDerived(spec: ReadSpec): spec is DerivedSpec {
+  return spec.kind === "mask" || spec.kind === "types";
 }
 
 function sequenceNamed(inputs: ReadonlyMap<string, InputReader>, name: string, field: Field): SequenceReader {

@@ -2,10 +2,11 @@ import type { DataType } from "../tensor.js";
 import type { Field } from "./field.js";
 import { checkNeeds, parseMetric } from "./metrics/index.js";
 import type { Metric } from "./metrics/metric.js";
-import { type FileSpec, parseFile, parseType } from "./parse-file.js";
+import { type FileSpec, parseColumn, parseFile, parseType } from "./parse-file.js";
 import { parseSequences, type SequencesReader } from "./sequences.js";
 import { parseSplits, type Splits } from "./splits.js";
 import type { StateSpec } from "./states.js";
+import type { Column } from "./table.js";
 
 /** A manifest after validation, every default filled in. */
 export interface ParsedManifest {
@@ -19,17 +20,17 @@ export interface ParsedManifest {
   readonly splits: (size: number) => Splits;
 }
 
-export type InputSpec = FileSpec | MaskSpec | ConstantSpec | CarriedSpec;
+export type InputSpec = FileSpec | DerivedSpec | ConstantSpec | CarriedSpec;
 
 export interface CarriedSpec extends StateSpec {
   readonly kind: "state";
   readonly at: Field;
 }
 
-export interface MaskSpec {
-  readonly kind: "mask";
+export interface DerivedSpec {
+  readonly kind: "mask" | "types";
   readonly at: Field;
-  /** The sequence input that is masked. */
+  /** The sequence input that it is made of. */
   readonly of: string;
   readonly dtype: DataType | undefined;
 }
@@ -49,7 +50,7 @@ export interface ClassLabelSpec {
   readonly kind: "classes";
   readonly at: Field;
   readonly references: readonly string[];
-  readonly field: string;
+  readonly field: Column;
   readonly offset: number;
 }
 
@@ -86,9 +87,13 @@ export function parseManifest(root: Field, ownMetric?: Metric): ParsedManifest {
 }
 
 function parseInput(field: Field): InputSpec {
-  if (field.at("maskOf").present) {
-    const { maskOf, dtype } = field.object(["maskOf", "dtype"]);
-    return { kind: "mask", at: field, of: maskOf.text(), dtype: dtype.present ? parseType(dtype, "int64") : undefined };
+  for (const [kind, name] of [
+    ["mask", "maskOf"],
+    ["types", "typesOf"],
+  ] as const) {
+    if (!field.at(name).present) continue;
+    const { [name]: of, dtype } = field.object([name, "dtype"]);
+    return { kind, at: field, of: of.text(), dtype: dtype.present ? parseType(dtype, "int64") : undefined };
   }
   if (field.at("stateOf").present) return parseState(field);
   return field.at("value").present ? parseConstant(field) : parseFile(field);
@@ -130,7 +135,7 @@ function parseLabels(field: Field): LabelSpec {
     kind: "classes",
     at: field,
     references: file.oneOrMore().map((entry) => entry.text()),
-    field: member.present ? member.text() : "label",
+    field: member.present ? parseColumn(member) : "label",
     offset: offset.present ? offset.integer(-(2 ** 31), 2 ** 31) : 0,
   };
 }
