@@ -4,8 +4,10 @@ import { calibrate } from "./calibrate/calibrate.js";
 import { roundWeights } from "./calibrate/round-weights.js";
 import type { LatencyModel } from "./cost/latency-model.js";
 import type { Dataset } from "./data/dataset.js";
+import { someSamples } from "./data/splits.js";
 import { BitwrightError } from "./errors.js";
 import { Evaluator } from "./evaluate/evaluator.js";
+import { withFloatStates } from "./evaluate/float-states.js";
 import type { Range } from "./export/layout.js";
 import { measureSensitivities } from "./measure-sensitivities.js";
 import type { Options } from "./options.js";
@@ -41,9 +43,17 @@ const momentSamples = 128;
  * Calibrates the activations on the calibration split and scores every site by the criteria asked for, on the samples that the options name.
  */
 export async function analyze(workspace: Workspace, options: AnalyzeOptions): Promise<Analysis> {
-  const { dataset, engine, target, model, options: run } = workspace;
+  const { engine, target, model, options: run } = workspace;
   const { onProgress, signal, binding, known, onPart } = options;
   if (known !== undefined && isComplete(known, options)) return known;
+  const samples = sensitivitySamples(workspace.dataset, run);
+  const dataset = await withFloatStates({
+    ...workspace,
+    samples: [...workspace.dataset.splits.calibration, ...samples],
+    batchSize: run.batchSize,
+    onProgress,
+    signal,
+  });
   const tensors = target.observedTensors(model);
   const ranges =
     known === undefined
@@ -61,7 +71,8 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
       ? {}
       : await roundWeights({
           ...workspace,
-          samples: dataset.splits.calibration.slice(0, momentSamples),
+          dataset,
+          samples: someSamples(dataset, "calibration", momentSamples),
           batchSize: run.batchSize,
           seed: run.seed,
           onProgress,
@@ -71,8 +82,9 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     known?.biasShifts ??
     (await measureBiasShifts({
       ...workspace,
+      dataset,
       rounded: (layer, format) => roundedWeight(workspace, roundedWeights, layer, format),
-      samples: dataset.splits.calibration.slice(0, shiftSamples),
+      samples: someSamples(dataset, "calibration", shiftSamples),
       batchSize: run.batchSize,
       onProgress,
       signal,
@@ -81,7 +93,6 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
   const floatKernels = known?.floatKernels ?? (await options.findFloatKernels?.(ranges)) ?? [];
   const latency = known?.latency ?? (await options.measureLatency?.(ranges));
 
-  const samples = sensitivitySamples(dataset, run);
   const evaluator = await Evaluator.create(engine, workspace.simulator, dataset, samples, {
     batchSize: run.batchSize,
     divergence: workspace.divergence,
@@ -147,8 +158,9 @@ function isComplete(analysis: Analysis, options: AnalyzeOptions): boolean {
 }
 
 /** Indices of the samples that sensitivities are measured on. */
-export function sensitivitySamples({ splits, size }: Dataset, { samples }: Pick<Options, "samples">): Uint32Array {
-  if (typeof samples === "number") return splits.search.slice(0, samples);
+export function sensitivitySamples(dataset: Dataset, { samples }: Pick<Options, "samples">): Uint32Array {
+  const { size } = dataset;
+  if (typeof samples === "number") return someSamples(dataset, "search", samples);
   const { first, end } = samples;
   if (end > size) {
     throw new BitwrightError("invalid-option", "the data set has not so many samples", {

@@ -22,8 +22,10 @@ export { fakeQuantize, quantizationError, quantizeLinear, searchScale } from "./
 export type { QuantizerSpec, RangeMethod } from "./backend/quantizer-spec.js";
 export { createWasmBackend, type WasmModule } from "./backend/wasm.js";
 export { bindingOf, checkBinding } from "./binding.js";
-export { type Band, parseKeep, parseMaxKl, withinBand } from "./data/band.js";
+export { type Band, parseKeep, parseMaxDrop, parseMaxKl, parseReach, withinBand } from "./data/band.js";
+export { CarriedStates } from "./data/carried-states.js";
 export type { Batch, Dataset, Selection } from "./data/dataset.js";
+export { compareFigures, type FigureChange } from "./data/figure-change.js";
 export { type DatasetFromOptions, datasetFrom, type FeedSource } from "./data/from-feeds.js";
 export { type DatasetFromFilesOptions, datasetFromFiles } from "./data/from-files.js";
 export type { DatasetManifest, SplitName } from "./data/manifest.js";

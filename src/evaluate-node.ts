@@ -1,10 +1,13 @@
 import type { Backend } from "./backend/backend.js";
+import { CarriedStates } from "./data/carried-states.js";
 import { fitDataset } from "./data/check-model.js";
-import type { Dataset, Selection } from "./data/dataset.js";
+import { compareScored } from "./data/compare.js";
+import type { Batch, Dataset, Selection } from "./data/dataset.js";
+import type { FigureChange } from "./data/figure-change.js";
 import type { SplitName } from "./data/manifest.js";
 import { createScorer, type Outputs } from "./data/metrics/scorer.js";
 import { openDataset } from "./data/open-node.js";
-import { comparePaired, type PairedComparison } from "./data/statistics.js";
+import type { PairedComparison } from "./data/statistics.js";
 import { BitwrightError } from "./errors.js";
 import { EngineModel } from "./evaluate/engine-model.js";
 import { divergenceFor, divergenceMetric } from "./evaluate/evaluator.js";
@@ -37,8 +40,10 @@ export interface ModelEvaluation {
   /** null without a reference. */
   readonly reference: {
     readonly value: number;
-    /** null for metrics that do not judge single samples. */
+    /** null for metrics that do not judge single samples, and for steps of sequences, which depend on each other. */
     readonly paired: PairedComparison | null;
+    /** What the figures show, for any metric. */
+    readonly change: FigureChange;
     /** Mean divergence of the model's outputs from the reference's. */
     readonly divergence: number;
   } | null;
@@ -67,11 +72,13 @@ export async function evaluate(path: string, options: EvaluateOptions): Promise<
   const other = createScorer(metric);
   const distance = createScorer(divergenceMetric(divergenceFor(metric, model), metric.output));
   const stage = new Stage(options, "evaluate", samples);
-  const runners: Runner[] = [];
+  const runners: (Runner & { readonly carried: CarriedStates })[] = [];
   try {
-    for (const model of reference === undefined ? [path] : [path, reference]) runners.push(await open(model));
+    for (const model of reference === undefined ? [path] : [path, reference]) {
+      runners.push({ ...(await open(model)), carried: new CarriedStates(dataset) });
+    }
     for await (const batch of dataset.batches(split satisfies Selection, batchSize, { signal: options.signal })) {
-      const [outputs, references] = await runAll(runners, batch.feeds);
+      const [outputs, references] = await runAll(runners, batch);
       own.add(batch, outputs!, references);
       if (references !== undefined) {
         other.add(batch, references, references);
@@ -82,13 +89,13 @@ export async function evaluate(path: string, options: EvaluateOptions): Promise<
   } finally {
     for (const runner of runners) await runner.release();
   }
-  const { value, scores } = own.result();
-  const common = { metric: metric.name, samples, value, runtime: engine?.backend.name ?? "onnxruntime" };
+  const quantized = own.result();
+  const runtime = engine?.backend.name ?? "onnxruntime";
+  const common = { metric: metric.name, samples, value: quantized.value, runtime };
   if (reference === undefined) return { ...common, reference: null };
-  const { value: referenceValue, scores: referenceScores } = other.result();
-  const paired =
-    referenceScores.correct && scores.correct ? comparePaired(referenceScores.correct, scores.correct) : null;
-  return { ...common, reference: { value: referenceValue, paired, divergence: distance.result().value } };
+  const float = other.result();
+  const { paired, change } = compareScored(dataset, float, quantized);
+  return { ...common, reference: { value: float.value, paired, change, divergence: distance.result().value } };
 }
 
 /** A model that is ready to run. */
@@ -97,10 +104,18 @@ interface Runner {
   release(): Promise<void>;
 }
 
-async function runAll(runners: readonly Runner[], feeds: Feeds): Promise<Outputs[]> {
-  const outputs: Outputs[] = [];
-  for (const runner of runners) outputs.push(await runner.run(feeds));
-  return outputs;
+/** Every model with the states that it has come to itself. */
+async function runAll(
+  runners: readonly (Runner & { readonly carried: CarriedStates })[],
+  batch: Batch,
+): Promise<Outputs[]> {
+  const all: Outputs[] = [];
+  for (const { run, carried } of runners) {
+    const outputs = await run(carried.feedsOf(batch));
+    carried.take(batch, outputs);
+    all.push(outputs);
+  }
+  return all;
 }
 
 async function openInEngine(

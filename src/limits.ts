@@ -7,15 +7,17 @@ import type { Limits } from "./options.js";
  * @throws BitwrightError `invalid-option` for one that is no limit, or when there is none.
  */
 export function checkLimits(limits: Limits): void {
-  const { keep, maxKl, maxSize, maxLatency, maxMacs, maxLossError } = limits;
+  const { keep, maxDrop, reach, maxKl, maxSize, maxLatency, maxMacs, maxLossError } = limits;
   const given = Object.values(limits).filter((limit) => limit !== undefined);
   if (given.length === 0) {
     throw new BitwrightError("invalid-option", "a limit is missing", {
       where: "limits",
-      expected: "keep, maxKl, maxSize, maxLatency, maxMacs, maxLossError, or several of them",
+      expected: "keep, maxDrop, reach, maxKl, maxSize, maxLatency, maxMacs, maxLossError, or several of them",
     });
   }
   if (keep !== undefined && !(isPositive(keep) && keep <= 1)) fail("keep", "a share in (0, 1]", keep);
+  if (maxDrop !== undefined && !isPositive(maxDrop)) fail("maxDrop", "a positive number", maxDrop);
+  if (reach !== undefined && !Number.isFinite(reach)) fail("reach", "a finite number", reach);
   if (maxKl !== undefined && !isPositive(maxKl)) fail("maxKl", "a positive number of nats", maxKl);
   if (maxLossError !== undefined && !isPositive(maxLossError)) fail("maxLossError", "a positive share", maxLossError);
   for (const [name, amount] of Object.entries({ maxSize, maxLatency, maxMacs })) {

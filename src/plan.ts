@@ -1,3 +1,4 @@
+import type { FigureChange } from "./data/figure-change.js";
 import type { PairedComparison } from "./data/statistics.js";
 import { type Format, formats, type LayerChoice } from "./formats.js";
 import type { Change } from "./onnx/clean/index.js";
@@ -81,8 +82,10 @@ export interface Verified {
   readonly withinBand: boolean;
   /** Samples on which the two models' correctness differs; absent for metrics that do not judge single samples. */
   readonly flips: { readonly lost: number; readonly gained: number } | null;
-  /** Paired statistics; null like flips. */
+  /** Statistics of the pairs of answers; null like flips, and where samples are steps of sequences, which depend on each other. */
   readonly paired: PairedComparison | null;
+  /** What the figures show, for any metric. */
+  readonly change: FigureChange;
   /** Mean divergence of the quantized outputs from the float ones. */
   readonly kl: number;
   /** Whether the engine runs integer kernels exactly where the plan has them. */

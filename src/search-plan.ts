@@ -1,6 +1,6 @@
 import { type Analysis, rangesOf } from "./analysis.js";
-import { type Band, type BandResult, withinBand } from "./data/band.js";
-import { standardErrorOfChange } from "./data/metrics/metric.js";
+import { type Band, type BandResult, withinBand, worstFigure } from "./data/band.js";
+import { standardErrorOfChange } from "./data/figure-change.js";
 import { BitwrightError } from "./errors.js";
 import { Evaluator } from "./evaluate/evaluator.js";
 import type { Layout } from "./export/layout.js";
@@ -91,7 +91,8 @@ export async function searchPlan(
   ];
   const choices = (assignment: Assignment) => choicesOf(groups, assignment);
   const layout = (assignment: Assignment) => layoutOf(choices(assignment));
-  const band = limits.keep !== undefined || limits.maxKl !== undefined;
+  const { keep, maxDrop, reach, maxKl } = limits;
+  const band = [keep, maxDrop, reach, maxKl].some((limit) => limit !== undefined);
   const measure = band ? await bandJudge(workspace, limits, signal) : undefined;
   const judged = new Map<string, Judgement>();
   const problem: SearchProblem = {
@@ -178,9 +179,10 @@ async function bandJudge(
   const { float } = evaluator;
   const { higherIsBetter } = dataset.metric;
   return async (layout) => {
-    const { metric, divergence, scores } = await evaluator.evaluate(layout);
+    const after = await evaluator.evaluate(layout);
+    const { metric, divergence } = after;
     // The samples may be too few to tell the band from noise: what they do not speak against is for verification to judge.
-    const doubt = standardErrorOfChange(float.scores, scores) * (higherIsBetter ? 1 : -1);
+    const doubt = standardErrorOfChange(dataset.metric, float, after, dataset.sequences) * (higherIsBetter ? 1 : -1);
     const result = { float: float.metric, quantized: metric + doubt, higherIsBetter, kl: divergence };
     return { metric, divergence, excess: bandExcess(result, band) };
   };
@@ -216,9 +218,14 @@ function onFloatKernel(layer: PlannedLayer, { floatKernels }: Analysis): Planned
 function bandExcess(result: BandResult & { readonly kl: number }, band: Band): number {
   if (withinBand(result, band)) return 0;
   const { float, quantized, higherIsBetter, kl } = result;
-  const { keep = 0, maxKl = Number.POSITIVE_INFINITY } = band;
-  const lost = higherIsBetter ? 1 - quantized / (keep * float) : (quantized * keep) / float - 1;
-  const excess = Math.max(0, lost) + Math.max(0, kl / maxKl - 1);
+  const { keep, maxKl } = band;
+  const worst = worstFigure(result, band);
+  const excesses = [
+    keep === undefined ? 0 : higherIsBetter ? 1 - quantized / (keep * float) : (quantized * keep) / float - 1,
+    worst === undefined ? 0 : (higherIsBetter ? worst - quantized : quantized - worst) / (Math.abs(worst) || 1),
+    maxKl === undefined ? 0 : kl / maxKl - 1,
+  ];
+  const excess = excesses.reduce((sum, value) => sum + Math.max(0, value), 0);
   // A figure that is not a number is outside of every band.
   return Number.isFinite(excess) ? Math.max(excess, Number.MIN_VALUE) : Number.MAX_VALUE;
 }

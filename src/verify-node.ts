@@ -1,9 +1,9 @@
 import { measureLatency } from "./cost/latency-node.js";
 import { withinBand } from "./data/band.js";
+import { CarriedStates } from "./data/carried-states.js";
+import { compareScored } from "./data/compare.js";
 import type { Batch, Dataset } from "./data/dataset.js";
-import type { Scores } from "./data/metrics/metric.js";
-import { createScorer, type Outputs } from "./data/metrics/scorer.js";
-import { comparePaired } from "./data/statistics.js";
+import { createScorer, type Outputs, type Scored } from "./data/metrics/scorer.js";
 import { type Divergence, divergenceMetric } from "./evaluate/evaluator.js";
 import { inspectFusion } from "./export/fusion-node.js";
 import type { Layout } from "./export/layout.js";
@@ -15,7 +15,7 @@ import { type Control, Stage } from "./progress.js";
 import type { Feeds } from "./tensor.js";
 
 /** What a file's answers on the verify split say. */
-export interface Judgement extends Pick<Verified, "samples" | "withinBand" | "flips" | "paired" | "kl"> {
+export interface Judgement extends Pick<Verified, "samples" | "withinBand" | "flips" | "paired" | "change" | "kl"> {
   readonly float: number;
   readonly quantized: number;
 }
@@ -35,7 +35,7 @@ export class Verifier {
   readonly #divergence: Divergence;
   readonly #limits: Limits;
   readonly #batchSize: number;
-  #float: { value: number; scores: Scores; references: Outputs[] } | undefined;
+  #float: (Scored & { readonly references: readonly Outputs[] }) | undefined;
 
   constructor(
     floatPath: string,
@@ -56,7 +56,8 @@ export class Verifier {
   async judge(path: string, control: Control): Promise<Judgement> {
     const { metric } = this.#dataset;
     this.#float ??= await this.#runFloat(control);
-    const { value: float, scores: floatScores, references } = this.#float;
+    const float = this.#float;
+    const { references } = float;
     const scorer = createScorer(metric);
     const distance = createScorer(divergenceMetric(this.#divergence, metric.output));
     let i = 0;
@@ -64,17 +65,16 @@ export class Verifier {
       scorer.add(batch, outputs, references[i]!);
       distance.add(batch, outputs, references[i++]!);
     });
-    const { value: quantized, scores } = scorer.result();
-    const divergence = distance.result().value;
-    const paired = floatScores.correct && scores.correct ? comparePaired(floatScores.correct, scores.correct) : null;
+    const quantized = scorer.result();
+    const kl = distance.result().value;
+    const { higherIsBetter } = metric;
+    const figures = { float: float.value, quantized: quantized.value };
     return {
-      float,
-      quantized,
+      ...figures,
       samples: this.#dataset.splits.verify.length,
-      withinBand: withinBand({ float, quantized, higherIsBetter: metric.higherIsBetter, kl: divergence }, this.#limits),
-      flips: paired && { lost: paired.lost, gained: paired.gained },
-      paired,
-      kl: divergence,
+      withinBand: withinBand({ ...figures, higherIsBetter, kl }, this.#limits),
+      ...compareScored(this.#dataset, float, quantized),
+      kl,
     };
   }
 
@@ -117,9 +117,12 @@ export class Verifier {
   ): Promise<void> {
     const session = await openSession(path);
     const stage = new Stage(control, name, this.#dataset.splits.verify.length);
+    const carried = new CarriedStates(this.#dataset);
     try {
       for await (const batch of this.#dataset.batches("verify", this.#batchSize, { signal: control.signal })) {
-        use(batch, await session.run(batch.feeds));
+        const outputs = await session.run(carried.feedsOf(batch));
+        carried.take(batch, outputs);
+        use(batch, outputs);
         stage.step(undefined, batch.indices.length);
       }
     } finally {

@@ -21,6 +21,7 @@ export async function doctor(): Promise<Finding[]> {
     await checkEngine("WebAssembly module", "wasm"),
     await checkPackage("onnxruntime-node", "ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node"),
     await checkPackage("sharp", "npm install sharp"),
+    await checkPackage("@huggingface/tokenizers", "npm install @huggingface/tokenizers"),
   ];
 }
 

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { type Amount, countUnits, parseAmount, sizeUnits, timeUnits, type Units } from "../amount.js";
-import { parseKeep, parseMaxKl, parseMaxLossError } from "../data/band.js";
+import { parseKeep, parseMaxDrop, parseMaxKl, parseMaxLossError, parseReach } from "../data/band.js";
 import { BitwrightError } from "../errors.js";
 import { defaults, type Limits, type Objective, objectives } from "../options.js";
 
@@ -13,6 +13,8 @@ export function addLimitOptions(command: Command): Command {
   const amount = (units: Units, name: string) => (text: string) => parseAmount(text, units, name);
   return command
     .option("--keep <share>", "share of the float model's figure that must remain, such as 99.9%", parseKeep)
+    .option("--max-drop <amount>", "most that the figure may become worse, in its unit: 0.1, or 0.5%", parseMaxDrop)
+    .option("--reach <figure>", "figure that must be reached, in its unit: 30, or 75%", parseReach)
     .option("--max-kl <nats>", "largest mean KL divergence from the float model", parseMaxKl)
     .option("--max-size <amount>", "largest file: 4MB, 30% or -70%", amount(sizeUnits, "max-size"))
     .option("--max-latency <amount>", "longest time for one sample: 3ms, 75% or -25%", amount(timeUnits, "max-latency"))
@@ -34,9 +36,12 @@ export function addLimitOptions(command: Command): Command {
 }
 
 /** @throws BitwrightError `invalid-option` without any limit. */
-export function limitsOf({ keep, maxKl, maxSize, maxLatency, maxMacs, maxLossError }: LimitOptions): Limits {
+export function limitsOf(options: LimitOptions): Limits {
+  const { keep, maxDrop, reach, maxKl, maxSize, maxLatency, maxMacs, maxLossError } = options;
   const limits = {
     ...given("keep", keep),
+    ...given("maxDrop", maxDrop),
+    ...given("reach", reach),
     ...given("maxKl", maxKl),
     ...given("maxSize", maxSize),
     ...given("maxLatency", maxLatency),
@@ -45,7 +50,8 @@ export function limitsOf({ keep, maxKl, maxSize, maxLatency, maxMacs, maxLossErr
   };
   if (Object.keys(limits).length > 0) return limits;
   throw new BitwrightError("invalid-option", "a limit is missing", {
-    expected: "--keep, --max-kl, --max-size, --max-latency, --max-macs, --max-loss-error, or several of them",
+    expected:
+      "--keep, --max-drop, --reach, --max-kl, --max-size, --max-latency, --max-macs, --max-loss-error, or several of them",
     remedy: "Say what the model has to keep, for example --keep 99%",
   });
 }

@@ -4,6 +4,10 @@ import { BitwrightError } from "../errors.js";
 export interface Band {
   /** Share of the float model's figure that must remain, in (0, 1]: quantized / float, or float / quantized for errors. */
   readonly keep?: number;
+  /** By how much the figure may become worse, in its own unit: decibels, points of perplexity, shares of one. */
+  readonly maxDrop?: number;
+  /** The figure itself that must be reached: at least so much, or at most for errors. */
+  readonly reach?: number;
   /** Largest mean KL divergence from the float model, in nats. */
   readonly maxKl?: number;
 }
@@ -19,7 +23,9 @@ export interface BandResult {
 
 /** Parses "99.9%", or a share such as 0.999. */
 export function parseKeep(text: string | number): number {
-  const keep = shareOf(text);
+  const percent = typeof text === "string" ? /^\s*(\d+(?:\.\d+)?)\s*%\s*$/.exec(text)?.[1] : undefined;
+  // The exponent shifts the decimal point of the text itself: 99.9 / 100 is not the double nearest to 0.999.
+  const keep = percent === undefined ? Number(text || Number.NaN) : Number(`${percent}e-2`);
   if (keep > 0 && keep <= 1) return keep;
   throw new BitwrightError("invalid-option", "unusable share of the float model's figure", {
     where: "keep",
@@ -28,11 +34,34 @@ export function parseKeep(text: string | number): number {
   });
 }
 
-/** "99.9%" as 0.999; a number as it is. */
-function shareOf(text: string | number): number {
-  const percent = typeof text === "string" ? /^\s*(\d+(?:\.\d+)?)\s*%\s*$/.exec(text)?.[1] : undefined;
-  // The exponent shifts the decimal point of the text itself: 99.9 / 100 is not the double nearest to 0.999.
-  return percent === undefined ? Number(text || Number.NaN) : Number(`${percent}e-2`);
+/** Parses by how much a figure may become worse: 0.1, or points of a share such as "0.5%". */
+export function parseMaxDrop(text: string | number): number {
+  const drop = parseFigure(text);
+  if (drop > 0) return drop;
+  throw new BitwrightError("invalid-option", "unusable limit on the change of the figure", {
+    where: "max-drop",
+    expected: 'a positive number in the unit of the metric such as 0.1, or a percentage such as "0.5%"',
+    received: JSON.stringify(text),
+  });
+}
+
+/** Parses a figure to reach: 30, or "75%". */
+export function parseReach(text: string | number): number {
+  const figure = parseFigure(text);
+  if (Number.isFinite(figure)) return figure;
+  throw new BitwrightError("invalid-option", "unusable figure to reach", {
+    where: "reach",
+    expected: 'a number in the unit of the metric such as 30, or a percentage such as "75%"',
+    received: JSON.stringify(text),
+  });
+}
+
+/** NaN for what is no finite number. */
+function parseFigure(text: string | number): number {
+  const [, number, percent] =
+    typeof text === "string" ? (/^\s*(-?\d+(?:\.\d+)?)\s*(%?)\s*$/.exec(text) ?? []) : [undefined, String(text), ""];
+  const figure = Number(percent === "%" ? `${number}e-2` : (number ?? Number.NaN));
+  return Number.isFinite(figure) ? figure : Number.NaN;
 }
 
 /** Parses a limit on the KL divergence, in nats. */
@@ -48,8 +77,8 @@ export function parseMaxKl(text: string | number): number {
 
 /** Parses a limit on the error of the loss: "2%", or a share such as 0.02. */
 export function parseMaxLossError(text: string | number): number {
-  const share = shareOf(text);
-  if (Number.isFinite(share) && share > 0) return share;
+  const share = parseFigure(text);
+  if (share > 0) return share;
   throw new BitwrightError("invalid-option", "unusable limit on the error of the loss", {
     where: "max-loss-error",
     expected: 'a percentage such as "2%", or a share such as 0.02',
@@ -61,11 +90,42 @@ export function parseMaxLossError(text: string | number): number {
 const rounding = 1e-12;
 
 /** Whether a quantized model is inside the band. A figure that is not a number never is. */
-export function withinBand(result: BandResult, { keep, maxKl }: Band): boolean {
+export function withinBand(result: BandResult, band: Band): boolean {
+  const { keep, maxKl } = band;
   if (keep !== undefined && !keeps(result, keep)) return false;
+  if (!reaches(result, band)) return false;
   if (maxKl === undefined) return true;
   if (result.kl !== undefined) return result.kl <= maxKl;
   throw new BitwrightError("invalid-option", "the KL divergence was not measured", { where: "max-kl" });
+}
+
+/** The worst figure that limits in its own unit allow; undefined without such limits. */
+export function worstFigure(
+  { float, higherIsBetter }: Pick<BandResult, "float" | "higherIsBetter">,
+  { maxDrop, reach }: Band,
+): number | undefined {
+  const worst = [
+    ...(maxDrop === undefined ? [] : [higherIsBetter ? float - maxDrop : float + maxDrop]),
+    ...(reach === undefined ? [] : [reach]),
+  ];
+  if (worst.length === 0) return undefined;
+  return higherIsBetter ? Math.max(...worst) : Math.min(...worst);
+}
+
+function reaches(result: BandResult, band: Band): boolean {
+  const { float, quantized, higherIsBetter } = result;
+  if (band.maxDrop !== undefined && !Number.isFinite(float)) {
+    throw new BitwrightError("invalid-option", "nothing is a drop from the float model's figure", {
+      where: "max-drop",
+      expected: "a finite figure of the float model",
+      received: String(float),
+      remedy: "Say with reach which figure is good enough.",
+    });
+  }
+  const worst = worstFigure(result, band);
+  if (worst === undefined) return true;
+  const slack = rounding * Math.abs(worst);
+  return higherIsBetter ? quantized >= worst - slack : quantized <= worst + slack;
 }
 
 function keeps({ float, quantized, higherIsBetter }: BandResult, keep: number): boolean {
@@ -74,7 +134,7 @@ function keeps({ float, quantized, higherIsBetter }: BandResult, keep: number): 
       where: "keep",
       expected: "a positive figure of the float model",
       received: String(float),
-      remedy: "Limit the KL divergence instead.",
+      remedy: "Say with reach which figure is good enough, or limit the KL divergence.",
     });
   }
   return higherIsBetter ? quantized >= keep * float * (1 - rounding) : quantized * keep <= float * (1 + rounding);

@@ -11,9 +11,20 @@ import type { InputInfo } from "./input.js";
  */
 export function fitDataset(dataset: Dataset, model: OnnxModel): Dataset {
   const batchSize = checkAgainstModel(dataset, modelInputs(model));
-  if (batchSize === undefined || dataset.transductive) return dataset;
+  checkStates(dataset, model);
+  return batchSize === undefined || dataset.transductive ? dataset : ofBatchSize(dataset, batchSize);
+}
+
+function ofBatchSize(dataset: Dataset, batchSize: number): Dataset {
+  if (batchSize > 1 && dataset.states.length > 0) {
+    throw new BitwrightError("invalid-data", "sequences end at different steps, so that batches shrink", {
+      expected: "a model with a free batch size, or of 1",
+      received: String(batchSize),
+    });
+  }
   return {
     ...dataset,
+    withStates: (known) => ofBatchSize(dataset.withStates(known), batchSize),
     batches: (selection, _, options) => {
       const count = typeof selection === "string" ? sampleCount(dataset, selection) : selection.length;
       if (count % batchSize === 0) return dataset.batches(selection, batchSize, options);
@@ -25,6 +36,18 @@ export function fitDataset(dataset: Dataset, model: OnnxModel): Dataset {
       });
     },
   };
+}
+
+/** @throws BitwrightError `invalid-data` when a state is of no output. */
+function checkStates({ states }: Pick<Dataset, "states">, { graph }: OnnxModel): void {
+  const outputs = graph.output.map(({ name }) => name);
+  const odd = states.find(({ output }) => !outputs.includes(output));
+  if (odd === undefined) return;
+  throw new BitwrightError("invalid-data", "the model has no output that gives this state", {
+    where: `input ${odd.name}`,
+    expected: outputs.join(", "),
+    received: odd.output,
+  });
 }
 
 function sampleCount({ size, splits }: Dataset, selection: "all" | keyof Dataset["splits"]): number {

@@ -1,12 +1,15 @@
 import { throwIfAborted } from "../abort.js";
 import { BitwrightError } from "../errors.js";
 import type { Feeds, Tensor } from "../tensor.js";
+import { type Places, plainBatches, rolledBatches } from "./batch-plan.js";
 import { hashParts } from "./hash.js";
 import type { InputInfo, InputReader } from "./input.js";
 import type { SplitName } from "./manifest.js";
 import type { Metric } from "./metrics/metric.js";
 import type { Sample } from "./preprocess.js";
+import type { Sequences } from "./sequences.js";
 import type { Splits } from "./splits.js";
+import type { KnownState, StateInfo, StateReader } from "./states.js";
 
 /** Samples that a model is calibrated, searched and verified on. Nothing is read before it is asked for. */
 export interface Dataset {
@@ -22,11 +25,18 @@ export interface Dataset {
   readonly splits: Splits;
   /** Whether every batch holds all samples, with labels for the chosen ones alone. */
   readonly transductive?: boolean;
+  /** Given where samples are steps of sequences. */
+  readonly sequences?: Sequences;
+  /** Inputs that the model takes from its own outputs of the step before; none once the states are known. */
+  readonly states: readonly StateInfo[];
+  /** The same data with the states before its steps, by input: every step is a sample like any other then. */
+  withStates(known: ReadonlyMap<string, KnownState>): Dataset;
   /** SHA-256, in hexadecimal, over the manifest and every byte of the data; binds a saved analysis to them. */
   hash(): Promise<string>;
   /**
-   * The chosen samples in order, in batches of at most `batchSize`; a batch ends early where the next sample has another
-   * shape. The next batch is prepared while the current one is used. The values of a sample do not depend on its batch.
+   * The chosen samples in batches of at most `batchSize`, in an order that suits them: samples of one shape together, and with `states` the steps of several
+   * sequences side by side. Feeds then hold the initial states at first steps and none at later ones, which `CarriedStates` fills in. The next batch is
+   * prepared while the current one is used. The values of a sample do not depend on its batch.
    */
   batches(selection: Selection, batchSize: number, options?: BatchOptions): AsyncIterable<Batch>;
 }
@@ -41,6 +51,10 @@ export interface BatchOptions {
 export interface Batch {
   /** Index of each sample in the data set. */
   readonly indices: Uint32Array;
+  /** Where each sample is in the selection. */
+  readonly places: Uint32Array;
+  /** The sequence of each sample, where samples are steps of sequences. */
+  readonly sequences?: Uint32Array;
   readonly feeds: Feeds;
   /** The class of each sample; for next-token labels [samples * positions], -1 where there is none. */
   readonly labels?: Int32Array;
@@ -56,6 +70,8 @@ export interface DatasetParts {
   readonly targets?: InputReader;
   readonly metric: Metric;
   readonly transductive?: boolean;
+  readonly sequences?: Sequences | undefined;
+  readonly states?: readonly StateReader[];
   readonly splits: Splits;
   /** Says how the bytes of the data become feeds. */
   readonly description: string;
@@ -68,17 +84,26 @@ export interface LabelReader {
 }
 
 export function createDataset(parts: DatasetParts): Dataset {
-  const { size, inputs, labels, metric, splits, transductive = false } = parts;
+  const { size, labels, metric, splits, transductive = false, sequences, states = [] } = parts;
+  const info = ({ name, dtype, dims, batchAxis }: InputInfo): InputInfo => ({ name, dtype, dims, batchAxis });
+  const inputs = [...parts.inputs, ...states].map(info);
   let hash: Promise<string> | undefined;
+  const hashed = () => (hash ??= hashDataset(parts));
   return {
     size,
     inputNames: inputs.map(({ name }) => name),
-    inputs: inputs.map(({ name, dtype, dims, batchAxis }) => ({ name, dtype, dims, batchAxis })),
+    inputs,
     metric,
     ...(labels?.classes !== undefined && { labels: labels.classes }),
     splits,
     ...(transductive && { transductive }),
-    hash: () => (hash ??= hashDataset(parts)),
+    ...(sequences !== undefined && { sequences }),
+    states: states.map((state) => ({ ...info(state), output: state.output })),
+    withStates(known) {
+      const found = states.map((state) => state.knowing(known.get(state.name) ?? (() => undefined)));
+      return { ...createDataset({ ...parts, inputs: [...parts.inputs, ...found], states: [] }), hash: hashed };
+    },
+    hash: hashed,
     batches: (selection, batchSize, options = {}) => {
       const indices = indicesOf(parts, selection);
       return transductive
@@ -96,14 +121,16 @@ async function* wholeBatch(
 ): AsyncGenerator<Batch> {
   throwIfAborted(signal);
   const counted = new Set(chosen);
-  for (const batch of await readChunk(parts, indicesOf(parts, "all"))) {
+  const all = indicesOf(parts, "all");
+  for (const batch of await readChunk(parts, parts.inputs, all, all)) {
     const labels = batch.labels!.map((label, i) => (counted.has(batch.indices[i]!) ? label : -1));
     yield { ...batch, labels };
   }
 }
 
-function hashDataset({ inputs, labels, targets, description }: DatasetParts): Promise<string> {
+function hashDataset({ inputs, labels, targets, sequences, description }: DatasetParts): Promise<string> {
   const own = [new TextEncoder().encode(description), bytesOf(labels?.classes ?? new Int32Array())];
+  if (sequences !== undefined) own.push(bytesOf(sequences.starts));
   return hashParts([
     ...own.map(async function* (bytes) {
       yield bytes;
@@ -142,17 +169,23 @@ async function* readBatches(
   batchSize: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Batch> {
-  const read = (start: number) => {
-    const batches = start < indices.length ? readChunk(parts, indices.subarray(start, start + batchSize)) : undefined;
+  const { inputs, states = [], sequences } = parts;
+  const rolled = states.length > 0;
+  const plan = rolled ? rolledBatches(indices, sequences!, batchSize) : plainBatches(inputs, indices, batchSize);
+  const read = (places: Places | undefined) => {
+    if (places === undefined) return undefined;
+    const first = indices[places[0]!]!;
+    const isFirst = rolled && sequences!.starts[sequences!.of[first]!] === first;
+    const batches = readChunk(parts, isFirst ? [...inputs, ...states] : inputs, indices, places);
     // A failure is reported when its turn comes; until then, or if the reader stops early, it must not count as unhandled.
-    batches?.catch(() => {});
+    batches.catch(() => {});
     return batches;
   };
-  let current = read(0);
-  for (let start = batchSize; current !== undefined; start += batchSize) {
+  let current = read(plan[0]);
+  for (let next = 1; current !== undefined; next++) {
     throwIfAborted(signal);
     const batches: Batch[] = await current;
-    current = read(start);
+    current = read(plan[next]);
     for (const batch of batches) {
       throwIfAborted(signal);
       yield batch;
@@ -160,8 +193,13 @@ async function* readBatches(
   }
 }
 
-async function readChunk(parts: DatasetParts, indices: Uint32Array): Promise<Batch[]> {
-  const { inputs, labels, targets } = parts;
+async function readChunk(
+  { labels, targets, sequences }: DatasetParts,
+  inputs: readonly InputReader[],
+  selection: Uint32Array,
+  places: Places,
+): Promise<Batch[]> {
+  const indices = places.map((place) => selection[place]!);
   const readers = targets === undefined ? inputs : [...inputs, targets];
   const samples = await Promise.all(readers.map((reader) => reader.read(indices)));
   return runsThatFit(readers, samples, indices.length).map(([first, end]) => {
@@ -170,6 +208,8 @@ async function readChunk(parts: DatasetParts, indices: Uint32Array): Promise<Bat
     const inBatch = indices.slice(first, end);
     return {
       indices: inBatch,
+      places: places.slice(first, end),
+      ...(sequences !== undefined && { sequences: inBatch.map((index) => sequences.of[index]!) }),
       feeds,
       ...(labels !== undefined && { labels: labels.of(inBatch, feeds) }),
       ...(targets !== undefined && { targets: stack(targets, inputs.length) }),

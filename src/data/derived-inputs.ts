@@ -1,14 +1,32 @@
-import { elementCount } from "../tensor.js";
+import { type DataType, elementCount, type TensorArrays } from "../tensor.js";
 import { convertIntegers, isFloat, newArray } from "./convert.js";
 import type { SequenceReader } from "./file-input.js";
 import { fillWith, type InputReader, stackSequences, tensor } from "./input.js";
-import type { ConstantSpec, MaskSpec } from "./parse-manifest.js";
+import type { ConstantSpec, DerivedSpec } from "./parse-manifest.js";
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 /** 1 for the positions of each sequence, 0 behind its end. */
-export function maskInput(name: string, spec: MaskSpec, of: SequenceReader): InputReader {
-  const dtype = spec.dtype ?? of.dtype;
+export function maskInput(name: string, { dtype }: DerivedSpec, of: SequenceReader): InputReader {
+  return besides(name, dtype ?? of.dtype, of, (data) => fillWith(data, 1));
+}
+
+/** Which of two texts each token is of, 0 behind the end. */
+export function typesInput(name: string, { dtype, at }: DerivedSpec, of: SequenceReader): InputReader {
+  const { types } = of;
+  if (types === undefined) return at.at("typesOf").fail("an input of texts");
+  return besides(name, dtype ?? of.dtype, of, (data, index) => {
+    for (const [i, type] of types[index]!.entries()) data[i] = data instanceof BigInt64Array ? BigInt(type) : type;
+  });
+}
+
+/** An input with a value for each position of another. */
+function besides(
+  name: string,
+  dtype: DataType,
+  of: SequenceReader,
+  fill: (data: TensorArrays[DataType], index: number) => void,
+): InputReader {
   return {
     name,
     dtype,
@@ -19,7 +37,7 @@ export function maskInput(name: string, spec: MaskSpec, of: SequenceReader): Inp
       Array.from(indices, (index) => {
         const length = of.lengths[index]!;
         const data = newArray(dtype, length, name);
-        fillWith(data, 1);
+        fill(data, index);
         return { dims: [length], data };
       }),
     fits: () => true,

@@ -63,6 +63,11 @@ export class Field {
     return typeof this.value === "string" && this.value !== "" ? this.value : this.fail("a non-empty string");
   }
 
+  /** A string that may be empty. */
+  textOrEmpty(): string {
+    return typeof this.value === "string" ? this.value : this.fail("a string");
+  }
+
   choice<T extends string>(choices: readonly T[]): T {
     return choices.find((c) => c === this.value) ?? this.fail(`one of ${choices.map((c) => `"${c}"`).join(", ")}`);
   }

@@ -11,6 +11,8 @@ import type { FileSpec, SequenceSpec } from "./parse-file.js";
 import { preprocessor } from "./preprocess.js";
 import { concatenate, type SampleSource } from "./source.js";
 import { openSparse } from "./sparse.js";
+import { openText } from "./text.js";
+import { openTokenizer, type TextTokenizer } from "./tokenizer.js";
 import { openTokens } from "./tokens.js";
 
 /** Where a data set reads from. */
@@ -22,25 +24,38 @@ export interface Reading {
 /** An input whose samples have lengths of their own and are padded to a common one. */
 export interface SequenceReader extends InputReader {
   readonly lengths: Int32Array;
+  /** For texts, which of two each token is of. */
+  readonly types: readonly Int32Array[] | undefined;
   /** Positions of a batch with sequences of these lengths. */
   width(lengths: readonly number[]): number;
 }
 
 export async function openFileInput(name: string, spec: FileSpec, reading: Reading): Promise<InputReader> {
-  const sources = await Promise.all(spec.references.map((reference, i) => openSource(spec, reference, i, reading)));
+  const tokenizer = spec.text && (await openTokenizer(reading.files, spec.text.tokenizer, spec.text));
+  const sources = await Promise.all(
+    spec.references.map((reference, i) => openSource(spec, reference, i, reading, tokenizer)),
+  );
   const source = concatenate(sources, spec.at.document);
   return spec.sequence === undefined
     ? stackedInput(name, spec, source)
     : sequenceInput(name, spec, spec.sequence, source);
 }
 
-async function openSource(spec: FileSpec, reference: string, i: number, reading: Reading): Promise<SampleSource> {
+async function openSource(
+  spec: FileSpec,
+  reference: string,
+  i: number,
+  reading: Reading,
+  tokenizer: TextTokenizer | undefined,
+): Promise<SampleSource> {
   const { files, decodeImage } = reading;
   switch (spec.kind) {
     case "tokens":
-      return openTokens(files, reference, spec.field ?? "ids");
+      return openTokens(files, reference, String(spec.field ?? "ids"));
+    case "text":
+      return openText(files, reference, spec.field ?? "text", spec.text!, tokenizer!);
     case "images":
-      return openImages(files, reference, spec.field ?? "file", spec.geometry, decodeImage);
+      return openImages(files, reference, String(spec.field ?? "file"), spec.geometry, decodeImage);
     case "array": {
       if (spec.sparse !== undefined) return openSparse(files, reference, spec.sparse);
       const rows = await openArray(files, reference, spec.layout?.source.indexOf("N") ?? 0);
@@ -72,7 +87,8 @@ function stackedInput(name: string, spec: FileSpec, source: SampleSource): Input
 
 function sequenceInput(name: string, spec: FileSpec, sequence: SequenceSpec, source: SampleSource): SequenceReader {
   const { dtype } = spec;
-  const { pad, padTo } = sequence;
+  const { padTo } = sequence;
+  const pad = sequence.pad ?? source.pad ?? 0;
   const lengths = source.lengths!;
   const longest = lengths.reduce((max, length) => Math.max(max, length), 0);
   const width = padTo === "dataset" ? longest : padTo === "batch" ? undefined : padTo;
@@ -87,6 +103,8 @@ function sequenceInput(name: string, spec: FileSpec, sequence: SequenceSpec, sou
     dims: [null, width ?? null, ...source.dims.slice(1)],
     size: source.size,
     lengths,
+    types: source.types,
+    unpadded: width === undefined ? lengths : undefined,
     width: widthOf,
     async read(indices) {
       const samples = await source.read(indices);

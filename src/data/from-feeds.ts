@@ -6,12 +6,15 @@ import { createDataset, type Dataset } from "./dataset.js";
 import { Field } from "./field.js";
 import { canonicalJson } from "./hash.js";
 import { type InputReader, sameShape, stackSamples } from "./input.js";
-import type { DatasetManifest } from "./manifest.js";
+import type { DatasetManifest, StateInput } from "./manifest.js";
 import { type CustomMetric, customMetric } from "./metrics/custom.js";
 import { checkNeeds, parseMetric } from "./metrics/index.js";
 import type { MetricChoice } from "./metrics/metric.js";
+import { parseState } from "./parse-manifest.js";
 import { checkFinite, type Sample } from "./preprocess.js";
+import { type Sequences, sequencesOfIds, stepsOf } from "./sequences.js";
 import { parseSplits } from "./splits.js";
+import { stateInput } from "./states.js";
 
 /** One feed that holds all samples, or feeds of any number of samples each; the first axis of every tensor is the samples. */
 export type FeedSource = Feeds | Iterable<Feeds> | AsyncIterable<Feeds>;
@@ -23,6 +26,11 @@ export interface DatasetFromOptions {
   readonly targets?: Tensor;
   /** Default: top1 with labels, agreement with the float model without. */
   readonly metric?: MetricChoice | CustomMetric;
+  /** A sequence id for each sample: samples next to each other with the same id are the steps of a sequence. */
+  readonly sequences?: ArrayLike<number>;
+  /** Inputs that the model takes from its own outputs of the step before, by name. They need sequences. */
+  readonly states?: Readonly<Record<string, StateInput>>;
+  /** Of samples, or of sequences where there are any. */
   readonly splits?: DatasetManifest["splits"];
 }
 
@@ -36,6 +44,9 @@ export async function datasetFrom(source: FeedSource, options: DatasetFromOption
   const inputs = [...samples].map(([name, list]) => samplesInput(name, list.dtype, list.samples));
   const size = inputs[0]?.size ?? fail("feeds", "no samples", "one sample or more", "none");
   const { metric, splits } = options;
+  const sequences = options.sequences && sequencesOfIds(options.sequences, size, "sequences");
+  const states = openStates(options.states ?? {}, size, sequences);
+  const choose = parseSplits(new Field("options", "splits", splits), sequences === undefined ? "samples" : "sequences");
   const labels = options.labels && classLabels(Int32Array.from(options.labels), size, "labels");
   const targets = options.targets && targetsInput(options.targets, size);
   const judged = isChoice(metric)
@@ -48,8 +59,22 @@ export async function datasetFrom(source: FeedSource, options: DatasetFromOption
     ...(labels !== undefined && { labels }),
     ...(targets !== undefined && { targets }),
     metric: judged,
-    splits: parseSplits(new Field("options", "splits", splits))(size),
-    description: canonicalJson({ inputs: inputs.map(({ name, dtype, dims }) => ({ name, dtype, dims })), splits }),
+    sequences,
+    states,
+    splits: sequences === undefined ? choose(size) : stepsOf(choose(sequences.count), sequences),
+    description: canonicalJson({
+      inputs: inputs.map(({ name, dtype, dims }) => ({ name, dtype, dims })),
+      splits,
+      states: options.states,
+    }),
+  });
+}
+
+function openStates(states: Readonly<Record<string, StateInput>>, size: number, sequences: Sequences | undefined) {
+  return new Field("options", "states", states).entries().map(([name, field]) => {
+    if (sequences === undefined) fail("sequences", "states are carried through sequences", "sequences", "none");
+    const isFirst = (index: number) => sequences.starts[sequences.of[index]!] === index;
+    return stateInput(name, parseState(field), size, isFirst, `options, states.${name}`);
   });
 }
 

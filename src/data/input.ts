@@ -18,6 +18,8 @@ export interface InputReader extends InputInfo {
   readonly size: number | undefined;
   /** The samples at `indices`, ready for the model; nothing for an input without samples. */
   read(indices: Uint32Array): Promise<readonly Sample[]>;
+  /** Lengths of samples that are not padded, of which only equal ones can be in one batch. */
+  readonly unpadded?: Int32Array | undefined;
   /** Whether two samples can be in one batch. */
   fits(a: Sample, b: Sample): boolean;
   /** The fed tensor for samples of which each fits the first. */

@@ -1,7 +1,7 @@
 import { BitwrightError } from "../errors.js";
 import { classLabels } from "./class-labels.js";
 import { createDataset, type Dataset, type LabelReader } from "./dataset.js";
-import { constantInput, maskInput } from "./derived-inputs.js";
+import { constantInput, maskInput, typesInput } from "./derived-inputs.js";
 import type { Field } from "./field.js";
 import { openFileInput, type Reading, type SequenceReader } from "./file-input.js";
 import type { Files } from "./files.js";
@@ -9,13 +9,30 @@ import { canonicalJson } from "./hash.js";
 import type { InputReader } from "./input.js";
 import { readIntegers } from "./integers.js";
 import type { Metric } from "./metrics/metric.js";
-import { type ClassLabelSpec, type InputSpec, type LabelSpec, parseManifest } from "./parse-manifest.js";
+import {
+  type CarriedSpec,
+  type ClassLabelSpec,
+  type DerivedSpec,
+  type InputSpec,
+  type LabelSpec,
+  parseManifest,
+} from "./parse-manifest.js";
+import { stepsOf } from "./sequences.js";
+import { stateInput } from "./states.js";
 
 /** Opens the data set that a manifest describes: headers, lists and labels are read, samples are not. */
 export async function openManifest(root: Field, reading: Reading, metric?: Metric): Promise<Dataset> {
   const manifest = parseManifest(root, metric);
-  const inputs = await openInputs(manifest.inputs, reading);
+  const carried = new Map<string, CarriedSpec>();
+  const read = new Map<string, ReadSpec>();
+  for (const [name, spec] of manifest.inputs) {
+    if (spec.kind === "state") carried.set(name, spec);
+    else read.set(name, spec);
+  }
+  const inputs = await openInputs(read, reading);
   const size = sampleCount(inputs, root);
+  const sequences = await manifest.sequences?.(size, reading.files);
+  const isFirst = (index: number) => sequences?.starts[sequences.of[index]!] === index;
   const labels = manifest.labels && (await openLabels(manifest.labels, inputs, size, reading.files));
   const targets = manifest.targets && (await openFileInput("targets", manifest.targets, reading));
   if (targets !== undefined && targets.size !== size) {
@@ -28,22 +45,32 @@ export async function openManifest(root: Field, reading: Reading, metric?: Metri
     ...(targets !== undefined && { targets }),
     metric: manifest.metric,
     transductive: manifest.transductive,
-    splits: manifest.splits(size),
+    sequences,
+    states: [...carried].map(([name, spec]) =>
+      stateInput(name, spec, size, isFirst, `${spec.at.document}, ${spec.at.path}`),
+    ),
+    splits: sequences === undefined ? manifest.splits(size) : stepsOf(manifest.splits(sequences.count), sequences),
     description: canonicalJson(root.value),
   });
 }
 
-async function openInputs(specs: ReadonlyMap<string, InputSpec>, reading: Reading): Promise<InputReader[]> {
+type ReadSpec = Exclude<InputSpec, CarriedSpec>;
+
+async function openInputs(specs: ReadonlyMap<string, ReadSpec>, reading: Reading): Promise<InputReader[]> {
   const opened = new Map<string, InputReader>();
   for (const [name, spec] of specs) {
     if (spec.kind === "constant") opened.set(name, constantInput(name, spec));
-    else if (spec.kind !== "mask") opened.set(name, await openFileInput(name, spec, reading));
+    else if (!isDerived(spec)) opened.set(name, await openFileInput(name, spec, reading));
   }
-  return [...specs].map(([name, spec]) =>
-    spec.kind === "mask"
-      ? maskInput(name, spec, sequenceNamed(opened, spec.of, spec.at.at("maskOf")))
-      : opened.get(name)!,
-  );
+  return [...specs].map(([name, spec]) => {
+    if (!isDerived(spec)) return opened.get(name)!;
+    const [derive, field] = spec.kind === "mask" ? [maskInput, "maskOf"] : [typesInput, "typesOf"];
+    return derive(name, spec, sequenceNamed(opened, spec.of, spec.at.at(field)));
+  });
+}
+
+function isDerived(spec: ReadSpec): spec is DerivedSpec {
+  return spec.kind === "mask" || spec.kind === "types";
 }
 
 function sequenceNamed(inputs: ReadonlyMap<string, InputReader>, name: string, field: Field): SequenceReader {

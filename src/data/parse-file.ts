@@ -6,9 +6,11 @@ import { parseLayout } from "./layout.js";
 import type { FileInput } from "./manifest.js";
 import type { Preprocessing } from "./preprocess.js";
 import type { SparseSpec } from "./sparse.js";
+import type { Column } from "./table.js";
+import type { EncodeOptions } from "./tokenizer.js";
 
 /** What a file holds, as its name tells. */
-export type FileKind = "array" | "tokens" | "images";
+export type FileKind = "array" | "tokens" | "text" | "images";
 
 /** A validated `FileInput`. */
 export interface FileSpec extends Preprocessing {
@@ -16,7 +18,9 @@ export interface FileSpec extends Preprocessing {
   /** The field of the manifest, for messages. */
   readonly at: Field;
   readonly references: readonly string[];
-  readonly field: string | undefined;
+  readonly field: Column | undefined;
+  /** Given for texts. */
+  readonly text: TextSpec | undefined;
   readonly geometry: ImageGeometry;
   /** Given for arrays of places in a matrix. */
   readonly sparse: SparseSpec | undefined;
@@ -24,10 +28,16 @@ export interface FileSpec extends Preprocessing {
   readonly sequence: SequenceSpec | undefined;
 }
 
+export interface TextSpec extends EncodeOptions {
+  readonly tokenizer: string;
+  readonly pair: Column | undefined;
+}
+
 export interface SequenceSpec {
   /** Files with the length of each row of an array; undefined where the file's own sequences have lengths. */
   readonly lengths: readonly string[] | undefined;
-  readonly pad: number;
+  /** undefined for what the file's own source says. */
+  readonly pad: number | undefined;
   readonly padTo: "dataset" | "batch" | number;
 }
 
@@ -38,6 +48,7 @@ const arithmetic = ["layout", "channels", "scale", "mean", "std"] as const;
 const fieldsOf = {
   array: ["file", "dtype", ...arithmetic, "sparse", "lengths", "pad", "padTo"],
   tokens: ["file", "dtype", "field", "pad", "padTo"],
+  text: ["file", "dtype", "field", "tokenizer", "pair", "maxLength", "specialTokens", "pad", "padTo"],
   images: ["file", "dtype", "field", ...arithmetic, "resize", "crop", "filter"],
 } as const satisfies Record<FileKind, readonly FieldName[]>;
 
@@ -48,11 +59,15 @@ const imageLayout = { source: "NHWC", target: "NCHW" };
 export function parseFile(field: Field): FileSpec {
   const file = field.at("file");
   const references = file.oneOrMore().map((entry) => entry.text());
-  const kind = fileKind(references[0]!);
-  if (references.some((reference) => fileKind(reference) !== kind)) file.fail("files of one kind");
+  const isText = field.at("tokenizer").present;
+  const kind = fileKind(references[0]!, isText);
+  if (references.some((reference) => fileKind(reference, isText) !== kind)) file.fail("files of one kind");
+  if (isText && !references.every((reference) => /\.(txt|tsv|jsonl)$/i.test(reference))) {
+    file.fail(".txt, .tsv or .jsonl files of texts, beside a tokenizer");
+  }
   const f = field.object<FieldName>(allFields, fieldsOf[kind]);
 
-  const dtype = parseType(f.dtype, kind === "tokens" ? "int64" : "float32");
+  const dtype = parseType(f.dtype, kind === "tokens" || kind === "text" ? "int64" : "float32");
   for (const name of ["scale", "mean", "std"] as const) {
     if (f[name].present && !isFloat(dtype)) f[name].fail(`no such field for an input of type ${dtype}`);
   }
@@ -66,7 +81,8 @@ export function parseFile(field: Field): FileSpec {
     kind,
     at: field,
     references,
-    field: f.field.present ? f.field.text() : undefined,
+    field: f.field.present ? parseColumn(f.field) : undefined,
+    text: isText ? parseText(f) : undefined,
     layout,
     reverseChannels: channels === "BGR",
     scale: parseNumbers(f.scale, 1),
@@ -88,7 +104,22 @@ export function parseType(field: Field, fallback: DataType): DataType {
   return field.present ? field.choice(dataTypes) : fallback;
 }
 
-function fileKind(reference: string): FileKind {
+/** A member or a heading by its name, or a column by its number. */
+export function parseColumn(field: Field): Column {
+  return typeof field.value === "number" ? field.integer(0) : field.text();
+}
+
+function parseText(f: Record<FieldName, Field>): TextSpec {
+  return {
+    tokenizer: f.tokenizer.text(),
+    pair: f.pair.present ? parseColumn(f.pair) : undefined,
+    maxLength: f.maxLength.present ? f.maxLength.integer(1) : undefined,
+    special: !f.specialTokens.present || f.specialTokens.boolean(),
+  };
+}
+
+function fileKind(reference: string, isText: boolean): FileKind {
+  if (isText) return "text";
   if (/\.npy$|\.npz(#.+)?$/i.test(reference)) return "array";
   return /\.jsonl$/i.test(reference) ? "tokens" : "images";
 }
@@ -108,7 +139,7 @@ function parseSparse(field: Field, lengths: Field): SparseSpec {
 const maxRows = 2 ** 31 - 1;
 
 function parseSequence(f: Record<FieldName, Field>, kind: FileKind, fileCount: number): SequenceSpec | undefined {
-  if (kind !== "tokens" && !f.lengths.present) {
+  if (kind !== "tokens" && kind !== "text" && !f.lengths.present) {
     for (const name of ["pad", "padTo"] as const) {
       if (f[name].present) f[name].fail('no such field without "lengths"');
     }
@@ -122,7 +153,7 @@ function parseSequence(f: Record<FieldName, Field>, kind: FileKind, fileCount: n
     : typeof f.padTo.value === "number"
       ? f.padTo.integer(1)
       : f.padTo.choice(["dataset", "batch"]);
-  return { lengths, pad: f.pad.present ? f.pad.number() : 0, padTo };
+  return { lengths, pad: f.pad.present ? f.pad.number() : undefined, padTo };
 }
 
 function parseNumbers(field: Field, fallback: number): number[] {

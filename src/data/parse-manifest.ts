@@ -2,8 +2,11 @@ import type { DataType } from "../tensor.js";
 import type { Field } from "./field.js";
 import { checkNeeds, parseMetric } from "./metrics/index.js";
 import type { Metric } from "./metrics/metric.js";
-import { type FileSpec, parseFile, parseType } from "./parse-file.js";
+import { type FileSpec, parseColumn, parseFile, parseType } from "./parse-file.js";
+import { parseSequences, type SequencesReader } from "./sequences.js";
 import { parseSplits, type Splits } from "./splits.js";
+import type { StateSpec } from "./states.js";
+import type { Column } from "./table.js";
 
 /** A manifest after validation, every default filled in. */
 export interface ParsedManifest {
@@ -12,16 +15,22 @@ export interface ParsedManifest {
   readonly targets: FileSpec | undefined;
   readonly metric: Metric;
   readonly transductive: boolean;
-  /** The splits of a data set of `size` samples. */
+  readonly sequences: SequencesReader | undefined;
+  /** The splits of so many samples, or sequences where there are any. */
   readonly splits: (size: number) => Splits;
 }
 
-export type InputSpec = FileSpec | MaskSpec | ConstantSpec;
+export type InputSpec = FileSpec | DerivedSpec | ConstantSpec | CarriedSpec;
 
-export interface MaskSpec {
-  readonly kind: "mask";
+export interface CarriedSpec extends StateSpec {
+  readonly kind: "state";
   readonly at: Field;
-  /** The sequence input that is masked. */
+}
+
+export interface DerivedSpec {
+  readonly kind: "mask" | "types";
+  readonly at: Field;
+  /** The sequence input that it is made of. */
   readonly of: string;
   readonly dtype: DataType | undefined;
 }
@@ -41,7 +50,7 @@ export interface ClassLabelSpec {
   readonly kind: "classes";
   readonly at: Field;
   readonly references: readonly string[];
-  readonly field: string;
+  readonly field: Column;
   readonly offset: number;
 }
 
@@ -50,7 +59,16 @@ export interface ClassLabelSpec {
  * @param ownMetric takes the place of the manifest's.
  */
 export function parseManifest(root: Field, ownMetric?: Metric): ParsedManifest {
-  const fields = root.object(["description", "inputs", "labels", "targets", "metric", "transductive", "splits"]);
+  const fields = root.object([
+    "description",
+    "inputs",
+    "labels",
+    "targets",
+    "metric",
+    "transductive",
+    "sequences",
+    "splits",
+  ]);
   const inputs = new Map(fields.inputs.entries().map(([name, field]) => [name, parseInput(field)]));
   if (inputs.size === 0) fields.inputs.fail("one input or more");
   const labels = fields.labels.present ? parseLabels(fields.labels) : undefined;
@@ -59,15 +77,43 @@ export function parseManifest(root: Field, ownMetric?: Metric): ParsedManifest {
   checkNeeds(metric, { labels: labels !== undefined, targets: targets !== undefined }, root.document);
   const transductive = fields.transductive.present && fields.transductive.boolean();
   if (transductive && labels?.kind !== "classes") fields.transductive.fail("no such field without class labels");
-  return { inputs, labels, targets, metric, transductive, splits: parseSplits(fields.splits) };
+  const sequences = fields.sequences.present ? parseSequences(fields.sequences) : undefined;
+  if (transductive && sequences !== undefined) fields.sequences.fail("no such field beside transductive");
+  if (sequences === undefined && [...inputs.values()].some(({ kind }) => kind === "state")) {
+    fields.sequences.fail("where the sequences start and end that states are carried through");
+  }
+  const splits = parseSplits(fields.splits, sequences === undefined ? "samples" : "sequences");
+  return { inputs, labels, targets, metric, transductive, sequences, splits };
 }
 
 function parseInput(field: Field): InputSpec {
-  if (field.at("maskOf").present) {
-    const { maskOf, dtype } = field.object(["maskOf", "dtype"]);
-    return { kind: "mask", at: field, of: maskOf.text(), dtype: dtype.present ? parseType(dtype, "int64") : undefined };
+  for (const [kind, name] of [
+    ["mask", "maskOf"],
+    ["types", "typesOf"],
+  ] as const) {
+    if (!field.at(name).present) continue;
+    const { [name]: of, dtype } = field.object([name, "dtype"]);
+    return { kind, at: field, of: of.text(), dtype: dtype.present ? parseType(dtype, "int64") : undefined };
   }
+  if (field.at("stateOf").present) return parseState(field);
   return field.at("value").present ? parseConstant(field) : parseFile(field);
+}
+
+export function parseState(field: Field): CarriedSpec {
+  const { stateOf, dims, initial, dtype } = field.object(["stateOf", "dims", "initial", "dtype"]);
+  const shape = dims.list().map((dim) => (dim.value === "N" ? null : dim.integer(0)));
+  if (shape.filter((dim) => dim === null).length > 1) dims.fail('"N" once at most');
+  const values = initial.present ? initial.oneOrMore().map((entry) => entry.number()) : [0];
+  const elements = shape.reduce<number>((product, dim) => product * (dim ?? 1), 1);
+  if (Array.isArray(initial.value) && values.length !== elements) initial.fail(`${elements} elements`);
+  return {
+    kind: "state",
+    at: field,
+    output: stateOf.text(),
+    dims: shape,
+    initial: values,
+    dtype: parseType(dtype, "float32"),
+  };
 }
 
 function parseConstant(field: Field): ConstantSpec {
@@ -89,7 +135,7 @@ function parseLabels(field: Field): LabelSpec {
     kind: "classes",
     at: field,
     references: file.oneOrMore().map((entry) => entry.text()),
-    field: member.present ? member.text() : "label",
+    field: member.present ? parseColumn(member) : "label",
     offset: offset.present ? offset.integer(-(2 ** 31), 2 ** 31) : 0,
   };
 }

@@ -16,6 +16,10 @@ export interface SampleSource {
   readonly dims: readonly (number | null)[];
   /** For sequences, the positions of each sample: its first dimension. */
   readonly lengths?: Int32Array;
+  /** For texts, which of two each token is of. */
+  readonly types?: readonly Int32Array[];
+  /** What stands behind the end of a sequence, if the source knows. */
+  readonly pad?: number;
   /** The samples at `indices`, in that order. */
   read(indices: Uint32Array): Promise<RawSample[]>;
   /** Names a sample in messages. */
@@ -48,6 +52,8 @@ export function concatenate(sources: readonly SampleSource[], where: string): Sa
     size,
     dims,
     ...(first.lengths !== undefined && { lengths: Int32Array.from(sources.flatMap((s) => [...(s.lengths ?? [])])) }),
+    ...(first.types !== undefined && { types: sources.flatMap((s) => s.types ?? []) }),
+    ...(first.pad !== undefined && { pad: first.pad }),
     where: (index) => sources[owner(index)]!.where(index - starts[owner(index)]!),
     async read(indices) {
       const result = new Array<RawSample>(indices.length);

@@ -1,19 +1,23 @@
 import { BitwrightError } from "../errors.js";
+import type { Dataset } from "./dataset.js";
 import type { Field } from "./field.js";
 import { type SplitName, splitNames } from "./manifest.js";
 
 /** Sample indices of each split; no sample is in two. */
 export type Splits = Readonly<Record<SplitName, Uint32Array>>;
 
+/** What splits choose. */
+export type Unit = "samples" | "sequences";
+
 /** Validates the "splits" of a manifest. A split that is not named has no samples; without any, `defaultSplits` holds. */
-export function parseSplits(field: Field): (size: number) => Splits {
+export function parseSplits(field: Field, unit: Unit = "samples"): (size: number) => Splits {
   if (!field.present) return defaultSplits;
   const fields = field.object(splitNames);
-  const selectors = splitNames.map((name) => (fields[name].present ? parseSelector(fields[name]) : () => []));
+  const selectors = splitNames.map((name) => (fields[name].present ? parseSelector(fields[name], unit) : () => []));
   return (size) => {
     const [calibration, search, verify] = selectors.map((select) => Uint32Array.from(select(size)));
     const splits = { calibration: calibration!, search: search!, verify: verify! };
-    checkDisjoint(splits, size, field.document);
+    checkDisjoint(splits, size, field.document, unit);
     return splits;
   };
 }
@@ -29,12 +33,23 @@ export function requireSamples(splits: Splits, names: readonly SplitName[]): voi
   }
 }
 
+/** So many samples of a split at most: its first, or steps spread evenly over its sequences, since those that follow one another are alike. */
+export function someSamples(
+  { splits, sequences }: Pick<Dataset, "splits" | "sequences">,
+  split: SplitName,
+  count: number,
+): Uint32Array {
+  const all = splits[split];
+  if (sequences === undefined || all.length <= count) return all.slice(0, count);
+  return Uint32Array.from({ length: count }, (_, i) => all[Math.floor(((i + 0.5) * all.length) / count)]!);
+}
+
 type Selector = (size: number) => ArrayLike<number>;
 
-function parseSelector(field: Field): Selector {
+function parseSelector(field: Field, unit: Unit): Selector {
   if (Array.isArray(field.value)) {
     const [first, end] = parseRange(field);
-    return (size) => periodic(first, checkEnd(field, end, size), 1, [0]);
+    return (size) => periodic(first, checkEnd(field, end, size, unit), 1, [0]);
   }
   if (field.at("indices").present) {
     const entries = field.object(["indices"]).indices.list();
@@ -44,7 +59,7 @@ function parseSelector(field: Field): Selector {
   const period = every.integer(1);
   const residues = at.present ? at.oneOrMore().map((entry) => entry.integer(0, period - 1)) : [0];
   const [first, end] = range.present ? parseRange(range) : [0, undefined];
-  return (size) => periodic(first, end === undefined ? size : checkEnd(range, end, size), period, residues);
+  return (size) => periodic(first, end === undefined ? size : checkEnd(range, end, size, unit), period, residues);
 }
 
 function parseRange(field: Field): [number, number] {
@@ -55,8 +70,8 @@ function parseRange(field: Field): [number, number] {
   return [first.integer(0), end.integer(first.integer(0))];
 }
 
-function checkEnd(field: Field, end: number, size: number): number {
-  return end <= size ? end : field.fail(`a range inside the ${size} samples of the data set`);
+function checkEnd(field: Field, end: number, size: number, unit: Unit): number {
+  return end <= size ? end : field.fail(`a range inside the ${size} ${unit} of the data set`);
 }
 
 function periodic(first: number, end: number, period: number, residues: readonly number[]): number[] {
@@ -67,16 +82,17 @@ function periodic(first: number, end: number, period: number, residues: readonly
   return indices;
 }
 
-function checkDisjoint(splits: Splits, size: number, document: string): void {
+function checkDisjoint(splits: Splits, size: number, document: string, unit: Unit): void {
+  const one = unit.slice(0, -1);
   const owners = new Array<SplitName | undefined>(size);
   for (const name of splitNames) {
     for (const index of splits[name]) {
       const owner = owners[index];
       if (owner !== undefined) {
-        throw new BitwrightError("invalid-data", "a sample is used twice", {
+        throw new BitwrightError("invalid-data", `a ${one} is used twice`, {
           where: `${document}, splits`,
-          expected: "splits that share no sample",
-          received: owner === name ? `sample ${index} twice in ${name}` : `sample ${index} in ${owner} and ${name}`,
+          expected: `splits that share no ${one}`,
+          received: owner === name ? `${one} ${index} twice in ${name}` : `${one} ${index} in ${owner} and ${name}`,
           remedy: "A model that is verified on samples it was tuned on proves nothing.",
         });
       }

@@ -1,7 +1,8 @@
+import { CarriedStates } from "../data/carried-states.js";
 import type { Batch, Dataset, Selection } from "../data/dataset.js";
 import { kl } from "../data/metrics/kl.js";
 import type { Metric, Scores } from "../data/metrics/metric.js";
-import { createScorer, type Outputs } from "../data/metrics/scorer.js";
+import { createScorer, type Outputs, type Scored } from "../data/metrics/scorer.js";
 import { BitwrightError } from "../errors.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { declaredTypes } from "../onnx/value-types.js";
@@ -15,9 +16,10 @@ export interface Evaluation {
   /** The data set's metric. */
   readonly metric: number;
   readonly scores: Scores;
+  /** The samples that the scores are of. */
+  readonly indices: Uint32Array;
   /** Mean divergence from the float model's outputs: KL in nats, or half the squared error for models whose outputs are not classes. */
   readonly divergence: number;
-  readonly divergences: Float64Array;
 }
 
 /** How far outputs are from the float model's. */
@@ -28,7 +30,7 @@ export function divergenceFor(metric: Metric, { graph }: OnnxModel): Divergence 
   const output = metric.output ?? graph.output[0]?.name ?? "";
   const dims = declaredTypes(graph).get(output)?.dims;
   const single = dims?.slice(1).every((dim) => dim === 1) ?? false;
-  return single || ["ap", "psnr", "spearman"].includes(metric.name) ? "squared-error" : "kl";
+  return single || ["ap", "psnr", "snr", "spearman"].includes(metric.name) ? "squared-error" : "kl";
 }
 
 /** The divergence as a metric of the output that is judged. */
@@ -37,13 +39,16 @@ export function divergenceMetric(kind: Divergence, output: string | undefined): 
   return output === undefined ? metric : { ...metric, output };
 }
 
-/** Evaluates configurations on one selection of samples, against the float model's answers to the same samples. */
+/**
+ * Evaluates configurations on one selection of samples, against the float model's answers to the same samples. Every configuration carries its own states
+ * through the sequences of the data set.
+ */
 export class Evaluator {
   readonly #engine: EngineModel;
   readonly #simulator: Simulator;
   readonly #batches: readonly Batch[];
   readonly #references: readonly Outputs[];
-  readonly #metric: Metric;
+  readonly #dataset: Dataset;
   readonly #divergence: Metric;
   readonly #control: Control;
   /** The float model itself. */
@@ -52,7 +57,7 @@ export class Evaluator {
   private constructor(
     engine: EngineModel,
     simulator: Simulator,
-    metric: Metric,
+    dataset: Dataset,
     divergence: Metric,
     batches: readonly Batch[],
     references: readonly Outputs[],
@@ -60,12 +65,12 @@ export class Evaluator {
   ) {
     this.#engine = engine;
     this.#simulator = simulator;
-    this.#metric = metric;
+    this.#dataset = dataset;
     this.#divergence = divergence;
     this.#batches = batches;
     this.#references = references;
     this.#control = control;
-    this.float = this.#score(references);
+    this.float = this.#score(references, true);
   }
 
   /** Runs the float model over the samples; they stay in memory, since every configuration is run on them. */
@@ -80,15 +85,16 @@ export class Evaluator {
     const batches: Batch[] = [];
     const references: Outputs[] = [];
     await simulator.apply({ weights: [], biases: [], edges: [] });
+    const carried = new CarriedStates(dataset);
     for await (const batch of dataset.batches(selection, batchSize, { signal })) {
-      await engine.run(batch.feeds, { signal });
+      await engine.run(carried.feedsOf(batch), { signal });
+      const outputs = await engine.readOutputs();
+      carried.take(batch, outputs);
       batches.push(batch);
-      references.push(await engine.readOutputs());
+      references.push(outputs);
     }
     const divergence = divergenceMetric(options.divergence ?? "kl", dataset.metric.output);
-    const evaluator = new Evaluator(engine, simulator, dataset.metric, divergence, batches, references, options);
-    checkFloat(evaluator.float, batches);
-    return evaluator;
+    return new Evaluator(engine, simulator, dataset, divergence, batches, references, options);
   }
 
   /** Number of samples. */
@@ -100,43 +106,37 @@ export class Evaluator {
   async evaluate(layout: LayoutParts): Promise<Evaluation> {
     const { signal } = this.#control;
     await this.#simulator.apply(layout);
-    const outputs: Outputs[] = [];
-    for (const { feeds } of this.#batches) {
-      await this.#engine.run(feeds, { signal });
-      outputs.push(await this.#simulator.readOutputs());
+    const carried = new CarriedStates(this.#dataset);
+    const answers: Outputs[] = [];
+    for (const batch of this.#batches) {
+      await this.#engine.run(carried.feedsOf(batch), { signal });
+      const outputs = await this.#simulator.readOutputs();
+      carried.take(batch, outputs);
+      answers.push(outputs);
     }
-    return this.#score(outputs);
+    return this.#score(answers);
   }
 
-  #score(outputs: readonly Outputs[]): Evaluation {
-    return scoreOutputs(this.#metric, this.#divergence, this.#batches, outputs, this.#references);
+  #score(answers: readonly Outputs[], isFloat = false): Evaluation {
+    const scorer = createScorer(this.#dataset.metric);
+    const distance = createScorer(this.#divergence);
+    for (const [i, batch] of this.#batches.entries()) {
+      scorer.add(batch, answers[i]!, this.#references[i]!);
+      distance.add(batch, answers[i]!, this.#references[i]!);
+    }
+    const { value, scores, indices } = scorer.result();
+    const divergence = distance.result();
+    if (isFloat) checkFloat(divergence);
+    return { metric: value, scores, indices, divergence: divergence.value };
   }
 }
 
 /** A model whose outputs are numbers does not differ from itself. */
-function checkFloat({ divergences }: Evaluation, batches: readonly Batch[]): void {
-  const odd = divergences.findIndex((value) => !Number.isFinite(value));
+function checkFloat({ scores, indices }: Scored): void {
+  const odd = scores.value.findIndex((value) => !Number.isFinite(value));
   if (odd < 0) return;
   throw new BitwrightError("invalid-model", "the float model's outputs are no finite numbers", {
-    where: `sample ${batches.flatMap(({ indices }) => [...indices])[odd]}`,
+    where: `sample ${indices[odd]}`,
     remedy: "Check the preprocessing in the data set's manifest, and the model on this sample",
   });
-}
-
-function scoreOutputs(
-  metric: Metric,
-  divergence: Metric,
-  batches: readonly Batch[],
-  outputs: readonly Outputs[],
-  references: readonly Outputs[],
-): Evaluation {
-  const scorer = createScorer(metric);
-  const distance = createScorer(divergence);
-  for (const [i, batch] of batches.entries()) {
-    scorer.add(batch, outputs[i]!, references[i]!);
-    distance.add(batch, outputs[i]!, references[i]!);
-  }
-  const { value, scores } = scorer.result();
-  const { value: mean, scores: each } = distance.result();
-  return { metric: value, scores, divergence: mean, divergences: each.value };
 }

@@ -2,6 +2,7 @@ import { type Analysis, predictedCost, rangesOf } from "../analysis.js";
 import { sensitivitySamples } from "../analyze.js";
 import { BitwrightError } from "../errors.js";
 import { Evaluator } from "../evaluate/evaluator.js";
+import { withFloatStates } from "../evaluate/float-states.js";
 import { choiceKey, type Format, formats, type LayerChoice } from "../formats.js";
 import { groupLayers } from "../groups.js";
 import { type Control, Stage } from "../progress.js";
@@ -137,8 +138,11 @@ async function measure(
   configurations: readonly ReadonlyMap<string, LayerChoice>[],
   control: Control,
 ): Promise<number[]> {
-  const { engine, simulator, dataset, target, model, divergence, options } = workspace;
+  const { engine, simulator, target, model, divergence, options } = workspace;
   const { signal } = control;
+  await simulator.apply({ weights: [], biases: [], edges: [] });
+  const { batchSize } = options;
+  const dataset = await withFloatStates({ ...workspace, samples, batchSize, ...control });
   const evaluator = await Evaluator.create(engine, simulator, dataset, samples, {
     batchSize: options.batchSize,
     divergence,

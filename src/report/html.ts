@@ -4,7 +4,7 @@ import { page } from "./page.js";
 import type { Report } from "./report.js";
 import { sections } from "./sections.js";
 import { element, textElement } from "./svg.js";
-import { describePairs, describeSearch } from "./text.js";
+import { describeChange, describePairs, describeSearch } from "./text.js";
 import { bytes, digits, metricValue, milliseconds, percent, plural } from "./units.js";
 
 /** A report as one page that needs nothing else: no network, no script. Its data is in the element `report`, as JSON. */
@@ -21,8 +21,8 @@ function header({ about, plan }: Report): string {
     verified === null
       ? (["Not verified", false, `${unverified}. So far: ${describeSearch(plan)}.`] as const)
       : plan.unmet.length === 0
-        ? (["Inside the limits", true, evidence(verified)] as const)
-        : (["Outside the limits", false, evidence(verified)] as const);
+        ? (["Inside the limits", true, evidence(verified, plan.before.metric)] as const)
+        : (["Outside the limits", false, evidence(verified, plan.before.metric)] as const);
   return element(
     "header",
     {},
@@ -37,10 +37,11 @@ function header({ about, plan }: Report): string {
   );
 }
 
-function evidence({ paired, samples, kl }: Verified): string {
+function evidence({ paired, change, samples, kl }: Verified, name: string): string {
   const divergence = `mean divergence from the float model ${digits(kl)}`;
   const where = `in onnxruntime, on ${plural(samples, "sample")} that were held back`;
-  return paired === null ? `${divergence}, ${where}` : `${describePairs(paired)}; ${divergence}; ${where}`;
+  const figures = paired === null ? describeChange(name, change) : describePairs(paired);
+  return `${figures}; ${divergence}; ${where}`;
 }
 
 function tiles({ plan: { before, after, verified } }: Report): string {

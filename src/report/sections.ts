@@ -5,7 +5,7 @@ import { sensitivityChart } from "./charts/sensitivity.js";
 import { key, nodeName, section, table } from "./markup.js";
 import type { Report } from "./report.js";
 import { element, escapeText, textElement } from "./svg.js";
-import { describeTrust } from "./text.js";
+import { describeChange, describeTrust } from "./text.js";
 import { count, digits, percent, plural } from "./units.js";
 
 /** The parts of the page below its figures, in order; a part with nothing to show is empty. */
@@ -84,11 +84,12 @@ function search(report: Report): string {
   );
 }
 
-function verification({ plan: { verified } }: Report): string {
+function verification({ plan: { before, verified } }: Report): string {
   if (verified === null) return "";
-  const { paired, samples, kl, fusedAsPlanned, fusionProblems, undone, latencyRatio } = verified;
+  const { paired, change, samples, kl, fusedAsPlanned, fusionProblems, undone, latencyRatio } = verified;
   const rows: [string, string][] = [["samples", String(samples)]];
-  if (paired !== null) {
+  if (paired === null) rows.push([before.metric, describeChange(before.metric, change)]);
+  else {
     const {
       floatCorrect,
       quantizedCorrect,

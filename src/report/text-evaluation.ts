@@ -1,5 +1,5 @@
 import type { ModelEvaluation } from "../evaluate-node.js";
-import { describePairs } from "./text.js";
+import { describeChange, describePairs } from "./text.js";
 import { digits, metricValue, plural } from "./units.js";
 
 /** An evaluation for a terminal. */
@@ -9,7 +9,8 @@ export function textEvaluation({ metric, value, samples, runtime, reference }: M
     lines.push(
       `reference ${metricValue(metric, reference.value)}; mean divergence from it ${digits(reference.divergence)}`,
     );
-    if (reference.paired !== null) lines.push(describePairs(reference.paired));
+    const { paired, change } = reference;
+    lines.push(paired === null ? describeChange(metric, change) : describePairs(paired));
   }
   return lines.join("\n");
 }

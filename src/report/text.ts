@@ -1,4 +1,5 @@
 import { mostLatencyError } from "../cost/latency-model.js";
+import type { FigureChange } from "../data/figure-change.js";
 import type { PairedComparison } from "../data/statistics.js";
 import type { Plan, Verified } from "../plan.js";
 import { columns } from "./columns.js";
@@ -55,12 +56,7 @@ function figures({ plan: { before, after, verified } }: Report): string[] {
   const time = (figure: number | null) => (figure === null ? "?" : milliseconds(figure));
   return columns([
     ["", "float", "quantized", ""],
-    [
-      before.metric,
-      value(before.value),
-      value(after.value),
-      verified === null ? "" : kept(verified, before.value, after.value),
-    ],
+    [before.metric, value(before.value), value(after.value), verified === null ? "" : kept(verified, before.metric)],
     ["size", bytes(before.bytes), bytes(after.bytes), percent(after.bytes / before.bytes, 1)],
     [
       "latency",
@@ -72,12 +68,28 @@ function figures({ plan: { before, after, verified } }: Report): string[] {
 }
 
 /** What the pairs of answers say: the share that was kept, and what so many samples can tell. */
-function kept({ paired, samples, kl }: Verified, before: number | null, after: number | null): string {
-  if (paired === null)
-    return before === null || after === null
-      ? ""
-      : `${percent(after / before)} of it, on ${plural(samples, "sample")}; divergence ${kl.toExponential(1)}`;
-  return describePairs(paired);
+function kept({ paired, change, kl }: Verified, metric: string): string {
+  return paired === null
+    ? `${describeChange(metric, change)}; divergence ${kl.toExponential(1)}`
+    : describePairs(paired);
+}
+
+/** What figures on the same samples show. */
+export function describeChange(
+  metric: string,
+  { keepRatio, difference, quantized, confidence, unit, units }: FigureChange,
+): string {
+  const sure = `with ${percent(confidence, 0)} confidence, from ${plural(units, unit.slice(0, -1))}`;
+  if (keepRatio !== null && difference !== null) {
+    const from = `${signed(metric, difference.low)} to ${signed(metric, difference.high)}`;
+    return `${percent(keepRatio.value)} kept, at least ${percent(keepRatio.low)} ${sure}; changed by ${from}`;
+  }
+  if (quantized === null) return `${plural(units, unit.slice(0, -1))} cannot tell how sure the figure is`;
+  return `${metricValue(metric, quantized.low)} to ${metricValue(metric, quantized.high)} ${sure}`;
+}
+
+function signed(metric: string, value: number): string {
+  return `${value < 0 ? "-" : "+"}${metricValue(metric, Math.abs(value))}`;
 }
 
 /** What a comparison on the same samples shows. */

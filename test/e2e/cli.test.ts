@@ -100,6 +100,28 @@ describe.each(["native", "wasm"])("bitwright quantize on %s", (backend) => {
   });
 });
 
+describe("bitwright evaluate", () => {
+  it("judges by a module's metric, and tells how sure the figures are", async () => {
+    const metric = at("margin.mjs");
+    writeFileSync(
+      metric,
+      "export default function lead({ output: { data, dims }, samples }) {\n" +
+        "  const row = (i) => [...data.slice(i * dims[1], (i + 1) * dims[1])].sort((a, b) => b - a);\n" +
+        "  return Array.from({ length: samples }, (_, i) => row(i)[0] - row(i)[1]);\n}\n",
+    );
+    const args = ["evaluate", model, "--data", data, "--reference", model, "--metric", metric];
+    const { code, stdout } = await bitwright(...args, "--quiet", "--json", "-");
+    expect(code).toBe(0);
+    const { metric: name, value, reference } = JSON.parse(stdout);
+    expect(name).toBe("lead");
+    expect(value).toBeGreaterThan(0);
+    expect(reference).toMatchObject({ value, paired: null, change: { difference: { value: 0, low: 0, high: 0 } } });
+    expect((await bitwright(...args)).stdout).toMatch(
+      /100\.00 % kept, at least 100\.00 % with 95 % confidence, from 240 samples/,
+    );
+  });
+});
+
 describe("bitwright analyze and search", () => {
   const analysis = at("analysis.json");
   const analyze = ["analyze", model, "--data", data, "--samples", "0:16", "--probes", "2", "-o", analysis];

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 const src = fileURLToPath(new URL("../../src/", import.meta.url));
 
 /** Packages that run in a browser, a worker, Deno and edge runtimes alike. */
-const portable = ["@bufbuild/protobuf", "fflate", "highs"];
+const portable = ["@bufbuild/protobuf", "@huggingface/tokenizers", "fflate", "highs"];
 
 /** Module specifiers that a file loads at run time: those of `import type` and `export type` are erased. */
 function loads(source: string): string[] {

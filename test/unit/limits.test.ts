@@ -6,6 +6,8 @@ describe("limits", () => {
   test.each<Limits>([
     { keep: 1 },
     { maxKl: 1e-300 },
+    { maxDrop: 0.1 },
+    { reach: -30 },
     { maxSize: { share: 0.3 }, maxLatency: { absolute: 2 } },
     { maxMacs: { absolute: 1e12 } },
     { maxLossError: 0.02 },
@@ -18,6 +20,8 @@ describe("limits", () => {
     [{ keep: undefined }, /^limits: a limit is missing/],
     [{ keep: Number.NaN }, /^limits\.keep: .*share in \(0, 1\]; received NaN/],
     [{ keep: 99 }, /received 99/],
+    [{ maxDrop: 0 }, /^limits\.maxDrop: .*received 0/],
+    [{ reach: Number.POSITIVE_INFINITY }, /^limits\.reach: .*received Infinity/],
     [{ maxKl: "0.1" }, /^limits\.maxKl: .*received "0\.1"/],
     [{ keep: 0.9, maxSize: "4MB" }, /^limits\.maxSize: .*received "4MB"/],
     [{ maxLatency: { share: -0.25 } }, /^limits\.maxLatency: /],

@@ -4,7 +4,6 @@ import { type AnalyzeOptions, analyze } from "../../analyze.js";
 import { bindingOf } from "../../binding.js";
 import { measuredFloatKernels } from "../../cost/float-kernels-node.js";
 import { measureWorkspaceLatency } from "../../cost/workspace-latency-node.js";
-import { openDataset } from "../../data/open-node.js";
 import { methods } from "../../methods.js";
 import { readModelFile } from "../../onnx/model-node.js";
 import { defaults, resolveOptions } from "../../options.js";
@@ -14,6 +13,7 @@ import type { InteractionSource } from "../../sensitivity/interactions.js";
 import { openWorkspace } from "../../workspace.js";
 import { listOf } from "../arguments.js";
 import { addCommonOptions } from "../common-options.js";
+import { addDataOptions, type DataOptions, openData } from "../data-options.js";
 import { interactionsOption } from "../method-options.js";
 import { checkOutputs } from "../output-paths.js";
 import { type AnalysisOptions, addAnalysisOptions, runOptions } from "../run-options.js";
@@ -21,8 +21,7 @@ import { resumableAnalysis } from "../saved-analysis.js";
 import { type Result, run, type Session } from "../session.js";
 import { withWayOn } from "../write-quantized.js";
 
-interface Options extends AnalysisOptions {
-  readonly data: string;
+interface Options extends DataOptions, AnalysisOptions {
   readonly output: string;
   readonly criteria?: CriterionName[];
   readonly interactions?: InteractionSource;
@@ -32,9 +31,8 @@ interface Options extends AnalysisOptions {
 
 export function define(command: Command): void {
   const names = Object.keys(criteria) as CriterionName[];
-  command
+  addDataOptions(command)
     .argument("<model>", "float ONNX model")
-    .requiredOption("--data <manifest>", "the data set's dataset.json")
     .requiredOption("-o, --output <file>", "where the analysis is saved as it goes, and resumed from")
     .option(
       "--criteria <list>",
@@ -55,7 +53,7 @@ async function analyzeModel(path: string, options: Options, session: Session): P
   const { output, force = false } = options;
   await checkOutputs([path, options.data], [output, options.json]);
   const resolved = resolveOptions(runOptions(options));
-  const dataset = await openDataset(options.data);
+  const dataset = await openData(options);
   const model = await readModelFile(path);
   const binding = await bindingOf(model, dataset, resolved);
   const known = await resumableAnalysis(output, binding, force ? "replace" : "refuse", session.note);

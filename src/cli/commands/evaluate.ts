@@ -5,11 +5,11 @@ import { evaluate } from "../../evaluate-node.js";
 import { textEvaluation } from "../../report/text-evaluation.js";
 import { wholeNumber } from "../arguments.js";
 import { addCommonOptions, type CommonOptions } from "../common-options.js";
+import { addDataOptions, type DataOptions, openData } from "../data-options.js";
 import { checkOutputs } from "../output-paths.js";
 import { type Result, run, type Session } from "../session.js";
 
-interface Options extends CommonOptions {
-  readonly data: string;
+interface Options extends DataOptions, CommonOptions {
   readonly reference?: string;
   readonly split: SplitName | "all";
   readonly batch?: number;
@@ -17,9 +17,8 @@ interface Options extends CommonOptions {
 }
 
 export function define(command: Command): void {
-  command
+  addDataOptions(command)
     .argument("<model>", "ONNX model, float or quantized")
-    .requiredOption("--data <manifest>", "the data set's dataset.json")
     .option("--reference <model>", "model to compare with sample by sample, such as the float one")
     .addOption(new Option("--split <name>", "samples to use").choices([...splitNames, "all"]).default("verify"))
     .option("--batch <n>", "samples that run at once", wholeNumber)
@@ -34,7 +33,7 @@ async function evaluateModel(model: string, options: Options, session: Session):
   const { onProgress, signal } = session;
   await checkOutputs([model, data, ...(reference === undefined ? [] : [reference])], [options.json]);
   const result = await evaluate(model, {
-    data,
+    data: await openData(options),
     split,
     ...(reference !== undefined && { reference }),
     ...(batch !== undefined && { batchSize: batch }),

@@ -3,7 +3,6 @@ import type { Command } from "commander";
 import { readAnalysis, writeAnalysis } from "../../analysis-node.js";
 import { analyze } from "../../analyze.js";
 import { bindingOf } from "../../binding.js";
-import { openDataset } from "../../data/open-node.js";
 import { replaceTextFile } from "../../io-node.js";
 import { judge } from "../../judge/judge.js";
 import { readModelFile } from "../../onnx/model-node.js";
@@ -14,6 +13,7 @@ import type { CriterionName } from "../../sensitivity/index.js";
 import { openWorkspace } from "../../workspace.js";
 import { wholeNumber } from "../arguments.js";
 import { addCommonOptions, type CommonOptions } from "../common-options.js";
+import { addDataOptions, type DataOptions, openData } from "../data-options.js";
 import { machine } from "../machine.js";
 import { checkOutputs } from "../output-paths.js";
 import { analysisRunOptions } from "../saved-analysis.js";
@@ -21,8 +21,7 @@ import { jsonText, type Result, run, type Session } from "../session.js";
 import { version } from "../version.js";
 import { withWayOn } from "../write-quantized.js";
 
-interface Options extends CommonOptions {
-  readonly data: string;
+interface Options extends DataOptions, CommonOptions {
   readonly analysis: string;
   readonly output?: string;
   readonly report?: string;
@@ -30,9 +29,8 @@ interface Options extends CommonOptions {
 }
 
 export function define(command: Command): void {
-  command
+  addDataOptions(command)
     .argument("<model>", "float ONNX model")
-    .requiredOption("--data <manifest>", "the data set's dataset.json")
     .requiredOption("--analysis <file>", "what `analyze` saved; the criterion direct is added to it when it lacks it")
     .option("--configurations <n>", "random configurations to measure", wholeNumber, 50)
     .option("-o, --output <file>", "where the judgement goes as JSON")
@@ -47,7 +45,7 @@ async function judgeModel(path: string, options: Options, session: Session): Pro
   await checkOutputs([path, options.data, options.analysis], [...outputs, options.json]);
   const known = await readAnalysis(options.analysis);
   const resolved = resolveOptions(analysisRunOptions(known, options));
-  const dataset = await openDataset(options.data);
+  const dataset = await openData(options);
   const model = await readModelFile(path);
   const binding = await bindingOf(model, dataset, resolved, known);
   await using workspace = await openWorkspace(await session.backend(), model, dataset, resolved);

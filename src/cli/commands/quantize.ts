@@ -1,10 +1,10 @@
 import { basename } from "node:path";
 import type { Command } from "commander";
 import { bindingOf } from "../../binding.js";
-import { openDataset } from "../../data/open-node.js";
 import { readModelFile } from "../../onnx/model-node.js";
 import { defaults, resolveOptions } from "../../options.js";
 import { addCommonOptions } from "../common-options.js";
+import { addDataOptions, type DataOptions, openData } from "../data-options.js";
 import { addLimitOptions, type LimitOptions, limitsOf } from "../limit-options.js";
 import { addMethodOptions, type MethodOptions, methodParts } from "../method-options.js";
 import { type AnalysisOptions, addAnalysisOptions, runOptions } from "../run-options.js";
@@ -12,16 +12,14 @@ import { resumableAnalysis } from "../saved-analysis.js";
 import { type Result, run, type Session } from "../session.js";
 import { besides, type OutputOptions, writeQuantized } from "../write-quantized.js";
 
-interface Options extends AnalysisOptions, LimitOptions, MethodOptions, OutputOptions {
-  readonly data: string;
+interface Options extends DataOptions, AnalysisOptions, LimitOptions, MethodOptions, OutputOptions {
   readonly analysis?: string;
   readonly force?: boolean;
 }
 
 export function define(command: Command): void {
-  command
+  addDataOptions(command)
     .argument("<model>", "float ONNX model")
-    .requiredOption("--data <manifest>", "the data set's dataset.json")
     .option("-o, --output <file>", "where the quantized model goes (default: NAME.q.onnx in the working directory)");
   addMethodOptions(addLimitOptions(command), defaults.method);
   addAnalysisOptions(command)
@@ -40,7 +38,7 @@ export function define(command: Command): void {
 async function quantizeModel(model: string, options: Options, session: Session): Promise<Result> {
   const limits = limitsOf(options);
   const given = { ...runOptions(options), ...methodParts(options), minimize: options.minimize };
-  const dataset = await openDataset(options.data);
+  const dataset = await openData(options);
   const saveAnalysis = options.analysis ?? besides(options.output, "analysis.json");
   // A file that this command named itself is one of its outputs; one that the user named may be hours of work.
   const whenStale = options.force || options.analysis === undefined ? "replace" : "refuse";

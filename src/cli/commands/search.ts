@@ -1,26 +1,24 @@
 import type { Command } from "commander";
 import type { Analysis } from "../../analysis.js";
 import { readAnalysis } from "../../analysis-node.js";
-import { openDataset } from "../../data/open-node.js";
 import { BitwrightError } from "../../errors.js";
 import { type Method, type MethodName, methods } from "../../methods.js";
 import { type Options as ResolvedOptions, type RunOptions, resolveOptions } from "../../options.js";
 import { addCommonOptions, type CommonOptions } from "../common-options.js";
+import { addDataOptions, type DataOptions, openData } from "../data-options.js";
 import { addLimitOptions, type LimitOptions, limitsOf } from "../limit-options.js";
 import { addMethodOptions, type MethodOptions, methodParts } from "../method-options.js";
 import { analysisRunOptions } from "../saved-analysis.js";
 import { type Result, run, type Session } from "../session.js";
 import { type OutputOptions, writeQuantized } from "../write-quantized.js";
 
-interface Options extends CommonOptions, LimitOptions, MethodOptions, OutputOptions {
-  readonly data: string;
+interface Options extends DataOptions, CommonOptions, LimitOptions, MethodOptions, OutputOptions {
   readonly analysis: string;
 }
 
 export function define(command: Command): void {
-  command
+  addDataOptions(command)
     .argument("<model>", "float ONNX model")
-    .requiredOption("--data <manifest>", "the data set's dataset.json")
     .requiredOption(
       "--analysis <file>",
       "what `analyze` saved; formats, samples and the like are those it was made with",
@@ -46,7 +44,7 @@ async function searchModel(model: string, options: Options, session: Session): P
     method: options.method ?? methodOf(known),
   };
   checkParts(known, resolveOptions(given), options);
-  const dataset = await openDataset(options.data);
+  const dataset = await openData(options);
   return writeQuantized(session, { model, dataset, limits, run: given, known }, options);
 }
 

@@ -41,8 +41,8 @@ export function averagePrecision(options: AveragePrecisionOptions): Metric {
       );
       return {
         value: Float64Array.from(value),
-        detections: detections.flat(),
-        objects: objects.flat().map(({ label }) => label),
+        detections,
+        objects: objects.map((boxes) => boxes.map(({ label }) => label)),
       };
     },
     finish: meanAveragePrecision,
@@ -82,7 +82,9 @@ function f1(detections: readonly Detection[], objects: number): number {
 }
 
 /** NaN where there are no objects. */
-function meanAveragePrecision({ detections = [], objects = [] }: Scores): number {
+function meanAveragePrecision(scores: Scores): number {
+  const detections = scores.detections?.flat() ?? [];
+  const objects = scores.objects?.flat() ?? [];
   const labels = [...new Set(objects)];
   const areas = labels.map((label) =>
     areaUnder(

@@ -10,6 +10,7 @@ import type { Metric } from "./metric.js";
 import { perplexity } from "./perplexity.js";
 import { parsePsnr } from "./psnr.js";
 import { rocAuc } from "./roc-auc.js";
+import { parseSnr } from "./snr.js";
 import { spearman } from "./spearman.js";
 import { top1 } from "./top1.js";
 import { parseTopk, topk } from "./topk.js";
@@ -29,6 +30,7 @@ export const metrics = {
   "roc-auc": withoutOptions(rocAuc),
   spearman: withoutOptions(spearman),
   psnr: parsePsnr,
+  snr: parseSnr,
 } as const satisfies Record<string, (choice: Field) => Metric>;
 
 export type MetricName = keyof typeof metrics;

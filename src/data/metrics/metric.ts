@@ -34,15 +34,15 @@ export interface MetricBatch {
 export interface Scores {
   /** The sample's own score: a share of hits, nats, decibels, a predicted value. */
   readonly value: Float64Array;
-  /** How much a sample counts in a mean, such as its number of tokens; absent when all count alike. */
+  /** How much a sample counts in a mean, such as its number of tokens; absent when all count alike. Those of weight 0 are left out. */
   readonly weight?: Float64Array;
   /** What `value` should have been, for metrics over the whole set such as F1 and rank correlation. */
   readonly truth?: Float64Array;
   /** 1 where the model is right; only for metrics that say so of every sample. */
   readonly correct?: Uint8Array;
-  /** What detectors found in all samples, and the classes of what there was to find. */
-  readonly detections?: readonly Detection[];
-  readonly objects?: readonly number[];
+  /** What a detector found in each sample, and the classes of what there was to find. */
+  readonly detections?: readonly (readonly Detection[])[];
+  readonly objects?: readonly (readonly number[])[];
 }
 
 /** A box that a detector gives. */
@@ -57,26 +57,6 @@ export interface Detection {
 export type MetricChoice =
   | string
   | { readonly name: string; readonly output?: string; readonly [option: string]: unknown };
-
-/**
- * Standard error of the change of a mean between two models on the same samples. 0 for figures that are no means over
- * samples, such as F1, rank correlation and average precision.
- */
-export function standardErrorOfChange(before: Scores, after: Scores): number {
-  const count = before.value.length;
-  if (count < 2 || before.truth !== undefined || before.detections !== undefined) return 0;
-  const weight = (i: number) => before.weight?.[i] ?? 1;
-  let total = 0;
-  let sum = 0;
-  for (let i = 0; i < count; i++) {
-    total += weight(i);
-    sum += weight(i) * (after.value[i]! - before.value[i]!);
-  }
-  const mean = sum / total;
-  let squares = 0;
-  for (let i = 0; i < count; i++) squares += (weight(i) * (after.value[i]! - before.value[i]! - mean)) ** 2;
-  return (Math.sqrt(squares) / total) * Math.sqrt(count / (count - 1));
-}
 
 /** Sum of value * weight over sum of weight. */
 export function weightedMean({ value, weight }: Scores): number {

@@ -22,13 +22,11 @@ export function rowMeans(
   return { value, weight };
 }
 
-/** `rowMeans` of right (true) and wrong (false), saying of each sample that counts which it is where a sample is one row. */
+/** `rowMeans` of right (true) and wrong (false), saying of each sample which it is where a sample is one row. */
 export function rowHits(rows: Rows, hit: (row: number) => boolean | undefined): Scores {
   const scores = rowMeans(rows, (row) => {
     const right = hit(row);
     return right === undefined ? undefined : Number(right);
   });
-  return rows.perSample === 1
-    ? { ...scores, correct: Uint8Array.from(scores.value.filter((_, i) => scores.weight[i]! > 0)) }
-    : scores;
+  return rows.perSample === 1 ? { ...scores, correct: Uint8Array.from(scores.value) } : scores;
 }

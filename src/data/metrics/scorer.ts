@@ -6,17 +6,30 @@ import type { Metric, Scores } from "./metric.js";
 /** Outputs of a model for one batch, by name, in the model's order. */
 export type Outputs = Readonly<Record<string, Tensor>>;
 
-/** Collects the scores of batch after batch. */
+/** Collects the scores of batch after batch; the result has them in the order of the selection, whatever order the batches had. */
 export interface Scorer {
   /** @param references the float model's outputs for the same batch. */
   add(batch: Batch, outputs: Outputs, references?: Outputs): void;
-  result(): { readonly value: number; readonly scores: Scores };
+  result(): Scored;
+}
+
+export interface Scored {
+  /** The metric's figure. */
+  readonly value: number;
+  /** Of the samples that count. */
+  readonly scores: Scores;
+  /** Their indices in the data set. */
+  readonly indices: Uint32Array;
 }
 
 export function createScorer(metric: Metric): Scorer {
   const parts: Scores[] = [];
+  const places: number[] = [];
+  const indices: number[] = [];
   return {
     add(batch, outputs, references) {
+      for (const place of batch.places) places.push(place);
+      for (const index of batch.indices) indices.push(index);
       const name = metric.output ?? Object.keys(outputs)[0] ?? "";
       const reference = references && outputNamed(references, name);
       parts.push(
@@ -32,8 +45,11 @@ export function createScorer(metric: Metric): Scorer {
       );
     },
     result() {
-      const scores = concatenateScores(parts);
-      return { value: metric.finish(scores), scores };
+      const all = concatenateScores(parts);
+      const counted = [...places.keys()].filter((i) => all.weight?.[i] !== 0);
+      const order = counted.sort((a, b) => places[a]! - places[b]!);
+      const scores = selectScores(all, order);
+      return { value: metric.finish(scores), scores, indices: Uint32Array.from(order, (i) => indices[i]!) };
     },
   };
 }
@@ -67,5 +83,19 @@ export function concatenateScores(parts: readonly Scores[]): Scores {
     ...column("truth"),
     ...correct,
     ...boxes,
+  };
+}
+
+/** The scores of some samples, in the order given; a sample may be there several times. */
+export function selectScores(scores: Scores, samples: readonly number[]): Scores {
+  const { value, weight, truth, correct, detections, objects } = scores;
+  const column = (from: Float64Array) => Float64Array.from(samples, (i) => from[i]!);
+  return {
+    value: column(value),
+    ...(weight !== undefined && { weight: column(weight) }),
+    ...(truth !== undefined && { truth: column(truth) }),
+    ...(correct !== undefined && { correct: Uint8Array.from(samples, (i) => correct[i]!) }),
+    ...(detections !== undefined && { detections: samples.map((i) => detections[i]!) }),
+    ...(objects !== undefined && { objects: samples.map((i) => objects[i]!) }),
   };
 }

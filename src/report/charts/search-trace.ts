@@ -1,3 +1,4 @@
+import { worstFigure } from "../../data/band.js";
 import type { SearchStep } from "../../search/problem.js";
 import type { Report } from "../report.js";
 import {
@@ -45,8 +46,10 @@ function metricChart({ search, limits, before }: Report["plan"], x: Scale): stri
     step.verdict.metric === null ? [] : [{ step, value: step.verdict.metric }],
   );
   if (floatMetric === null || steps.length === 0) return [];
-  const limit =
-    limits.keep === undefined ? undefined : higherIsBetter ? limits.keep * floatMetric : floatMetric / limits.keep;
+  const { keep } = limits;
+  const shares = keep === undefined ? [] : [higherIsBetter ? keep * floatMetric : floatMetric / keep];
+  const worst = [worstFigure({ float: floatMetric, higherIsBetter }, limits) ?? [], shares].flat();
+  const limit = worst.length === 0 ? undefined : higherIsBetter ? Math.max(...worst) : Math.min(...worst);
   const values = [...steps.map(({ value }) => value), ...(limit === undefined ? [] : [limit])];
   const y = linearScale(padded([Math.min(...values), Math.max(...values)]), [plot.bottom, plot.top], 6);
   const text = (value: number) => metricValue(before.metric, value);

@@ -29,7 +29,8 @@ function output(...pictures: readonly (readonly Spot[])[]): Tensor {
 function judge(found: Tensor, float: Tensor) {
   const metric = parseMetric(new Field("d", "metric", { name: "ap", boxes: "yolox", size: 32 }), false);
   const scorer = createScorer(metric);
-  scorer.add({ indices: new Uint32Array(found.dims[0]!), feeds: {} }, { y: found }, { y: float });
+  const indices = Uint32Array.from({ length: found.dims[0]! }, (_, i) => i);
+  scorer.add({ indices, places: indices, feeds: {} }, { y: found }, { y: float });
   return scorer.result();
 }
 
@@ -104,7 +105,7 @@ describe("average precision", () => {
       [7, 0, 0.2],
     ]);
     const [one, two] = [judge(float, float).scores, judge(output([[0, 0, 0.1]]), float).scores];
-    expect(one).toMatchObject({ objects: [0], detections: [{ hit: true }, { hit: false }] });
+    expect(one).toMatchObject({ objects: [[0]], detections: [[{ hit: true }, { hit: false }]] });
     expect(two.value).toEqual(Float64Array.of(0));
   });
 });

@@ -123,11 +123,17 @@ describe("sequences", () => {
     expect(batch!.feeds.mask!.data).toEqual(BigInt64Array.of(1n, 1n, 0n, 0n, 1n, 1n, 1n, 0n));
   });
 
-  it("are padded to the longest of the batch, or to a number", async () => {
-    const shortest = await open({ inputs: { ...inputs, ids: { ...ids, padTo: "batch" } } });
-    const [batch] = await collect(shortest.batches([1, 0], 2));
-    expect(batch!.feeds.ids!.dims).toEqual([2, 3]);
-    expect(batch!.feeds.mask!.dims).toEqual([2, 3]);
+  it("are batched by length, or padded to a number", async () => {
+    const sorted = await open({ inputs: { ...inputs, ids: { ...ids, padTo: "batch" } } });
+    const batches = await collect(sorted.batches([2, 0, 1, 0], 2));
+    expect(batches.map(({ feeds }) => feeds.ids!.dims)).toEqual([
+      [1, 2],
+      [2, 3],
+      [1, 4],
+    ]);
+    expect(batches.map(({ feeds }) => feeds.mask!.dims)).toEqual(batches.map(({ feeds }) => feeds.ids!.dims));
+    expect(batches.map(({ indices }) => [...indices])).toEqual([[1], [0, 0], [2]]);
+    expect(batches.map(({ places }) => [...places])).toEqual([[2], [1, 3], [0]]);
     const [wide] = await collect((await open({ inputs: { ...inputs, ids: { ...ids, padTo: 6 } } })).batches([1], 2));
     expect(wide!.feeds.ids!.dims).toEqual([1, 6]);
     await expect(open({ inputs: { ids: { ...ids, padTo: 3 } } })).rejects.toThrow(/padTo.*at least 4/);

@@ -23,7 +23,7 @@ describe("manifest", () => {
     expect(parse({ inputs: { x: { file: "t.jsonl" } } }).inputs.get("x")).toMatchObject({
       kind: "tokens",
       dtype: "int64",
-      sequence: { lengths: undefined, pad: 0, padTo: "dataset" },
+      sequence: { lengths: undefined, pad: undefined, padTo: "dataset" },
     });
     expect(parse({ inputs: { x: { file: "x.npz#a" } }, labels: { file: "l.npy" } }).metric.name).toBe("top1");
   });

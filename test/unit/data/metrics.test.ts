@@ -30,8 +30,10 @@ function judge(choice: unknown, { output, reference, labels, targets }: Case) {
   const scorer = createScorer(
     typeof choice === "object" && "accumulate" in choice! ? (choice as Metric) : metric(choice),
   );
+  const indices = Uint32Array.from({ length: output.dims[0]! }, (_, i) => i);
   const batch = {
-    indices: Uint32Array.from({ length: output.dims[0]! }, (_, i) => i),
+    indices,
+    places: indices,
     feeds: {},
     ...(labels && { labels: Int32Array.from(labels) }),
     ...(targets && { targets }),
@@ -243,7 +245,7 @@ describe("choice of a metric", () => {
 
   it("takes the named output, or the first", () => {
     const scorer = (choice: unknown) => createScorer(metric(choice));
-    const batch = { indices: Uint32Array.of(0), feeds: {}, labels: Int32Array.of(1) };
+    const batch = { indices: Uint32Array.of(0), places: Uint32Array.of(0), feeds: {}, labels: Int32Array.of(1) };
     const outputs = { a: f32([1, 2], 1, 0), b: f32([1, 2], 0, 1) };
     const [first, second] = [scorer("top1"), scorer({ name: "top1", output: "b" })];
     first.add(batch, outputs);
@@ -282,5 +284,23 @@ describe("a user's metric", () => {
     expect(loaded.name).toBe("spread");
     expect(judge(loaded, { output: f32([2, 1], 0, 0) }).value).toBe(3);
     await expect(loadMetric(join(folder, "none.mjs"))).rejects.toMatchObject({ code: "io" });
+  });
+});
+
+describe("snr", () => {
+  const output = f32([2, 2], 3, 4, 0.1, 0);
+  const reference = f32([2, 2], 3, 5, 0, 0);
+
+  it("is the energy of the signal over that of the error, all samples together", () => {
+    expect(judge({ name: "snr", against: "float" }, { output, reference }).value).toBeCloseTo(
+      10 * Math.log10(34 / 1.01),
+      5,
+    );
+    expect(judge("snr", { output, targets: reference }).value).toBeCloseTo(10 * Math.log10(34 / 1.01), 5);
+    expect(judge({ name: "snr", against: "float" }, { output, reference: output }).value).toBe(Infinity);
+  });
+
+  it("refuses outputs of another size", () => {
+    expect(() => judge("snr", { output, targets: f32([2, 1], 1, 2) })).toThrow(/2 elements; received 4/);
   });
 });
