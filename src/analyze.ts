@@ -62,7 +62,6 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
       : await roundWeights({
           ...workspace,
           samples: dataset.splits.calibration.slice(0, momentSamples),
-          batchSize: run.batchSize,
           seed: run.seed,
           onProgress,
           signal,
@@ -73,7 +72,6 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
       ...workspace,
       rounded: (layer, format) => roundedWeight(workspace, roundedWeights, layer, format),
       samples: dataset.splits.calibration.slice(0, shiftSamples),
-      batchSize: run.batchSize,
       onProgress,
       signal,
     }));
@@ -118,7 +116,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     engine,
     dataset,
     samples,
-    batchSize: run.batchSize,
+    batchSize: workspace.batchSize,
     evaluator,
     sites,
     weight: (site: Site) => workspace.weight(site.tensor),

@@ -14,6 +14,7 @@ export function fitDataset(dataset: Dataset, model: OnnxModel): Dataset {
   if (batchSize === undefined || dataset.transductive) return dataset;
   return {
     ...dataset,
+    fixedBatch: batchSize,
     batches: (selection, _, options) => {
       const count = typeof selection === "string" ? sampleCount(dataset, selection) : selection.length;
       if (count % batchSize === 0) return dataset.batches(selection, batchSize, options);

@@ -15,6 +15,8 @@ export interface Dataset {
   readonly inputNames: readonly string[];
   /** What is fed to each input. */
   readonly inputs: readonly InputInfo[];
+  /** Size of the batches that a model demands; see `fitDataset`. */
+  readonly fixedBatch?: number;
   readonly metric: Metric;
   /** The class of each sample; undefined for data without labels, and for next-token labels, which batches carry. */
   readonly labels?: Int32Array;
