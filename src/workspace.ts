@@ -60,7 +60,7 @@ export async function openWorkspace(
 ): Promise<Workspace> {
   requireSamples(data.splits, ["calibration", "search"]);
   const dataset = fitDataset(data, original);
-  const { model, changes } = cleanModel(original);
+  const { model, changes } = cleanModel(original, { given: dataset.constants });
   const target = targets[options.target];
   const layers = layersOf(model, options);
   const constants = new Graph(model);
