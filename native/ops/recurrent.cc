@@ -6,6 +6,7 @@
 #include "ops/recurrent_cell.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
 
 #include "ops/families.h"
