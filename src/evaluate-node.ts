@@ -67,7 +67,7 @@ export async function evaluate(path: string, options: EvaluateOptions): Promise<
   }
   const samples = split === "all" ? dataset.size : dataset.splits[split].length;
   if (samples === 0) throw new BitwrightError("invalid-data", `the split ${split} has no samples`);
-  const open = engine === undefined ? openSession : (model: string) => openInEngine(model, engine);
+  const open = engine === undefined ? openSession : (model: string) => openInEngine(model, engine, dataset.constants);
   const own = createScorer(metric);
   const other = createScorer(metric);
   const distance = createScorer(divergenceMetric(divergenceFor(metric, model), metric.output));
@@ -121,8 +121,9 @@ async function runAll(
 async function openInEngine(
   path: string,
   { backend, threads }: NonNullable<EvaluateOptions["engine"]>,
+  given: Dataset["constants"],
 ): Promise<Runner> {
-  const { model } = cleanModel(await readModelFile(path));
+  const { model } = cleanModel(await readModelFile(path), { given });
   const engine = await EngineModel.create(backend, model, { threads: threads ?? defaults.threads });
   return {
     async run(feeds) {

@@ -14,7 +14,7 @@ import type { OnnxModel } from "./onnx/model.js";
 import { encodeProgram } from "./onnx/program.js";
 import { declaredTypes } from "./onnx/value-types.js";
 import type { Options } from "./options.js";
-import { elementCount } from "./tensor.js";
+import { elementCount, type Feeds } from "./tensor.js";
 
 /** What a model is made of, before anything is decided. */
 export interface Inspection {
@@ -62,11 +62,13 @@ export interface InspectOptions extends Pick<Options, "target"> {
   readonly bytes: number;
   /** Sizes of dimensions that the model leaves open, by their names; an open first dimension is one sample. */
   readonly sizes?: Readonly<Record<string, number>>;
+  /** Inputs that are fed the same in every run: they decide what an `If` takes. */
+  readonly given?: Feeds | undefined;
 }
 
-/** Looks a model over without data. What the engine lacks is collected, not thrown. */
+/** Looks a model over without running it. What the engine lacks is collected, not thrown. */
 export async function inspect(backend: Backend, original: OnnxModel, options: InspectOptions): Promise<Inspection> {
-  const { model, changes } = cleanModel(original);
+  const { model, changes } = cleanModel(original, { given: options.given });
   const shapes = shapesOf(model, options.sizes ?? {});
   const layers = targets[options.target].layers(model).map((layer): InspectedLayer => {
     const { node, op, weight, choices, group } = layer;

@@ -18,6 +18,7 @@ import type { OnnxModel } from "./onnx/model.js";
 import type { Options } from "./options.js";
 import { roundTo } from "./round-to.js";
 import { readWeights, type SavedWeights } from "./rounded-weights.js";
+import { batchOfSamples, samplesInFront } from "./sample-order.js";
 import type { LossName } from "./sensitivity/criterion.js";
 import type { TensorOf } from "./tensor.js";
 
@@ -39,6 +40,8 @@ export interface Workspace extends AsyncDisposable {
   readonly simulator: Simulator;
   readonly loss: LossName;
   readonly divergence: Divergence;
+  /** Samples in a batch where each sample's own derivatives or errors are wanted. */
+  readonly batchSize: number;
   /** Scales with the least squared error for every layer's weight. */
   readonly weightScales: WeightScales;
   weight(initializer: string): TensorOf<"float32">;
@@ -57,13 +60,13 @@ export async function openWorkspace(
 ): Promise<Workspace> {
   requireSamples(data.splits, ["calibration", "search"]);
   const dataset = fitDataset(data, original);
-  const { model, changes } = cleanModel(original);
+  const { model, changes } = cleanModel(original, { given: dataset.constants });
   const target = targets[options.target];
   const layers = layersOf(model, options);
   const constants = new Graph(model);
   const weight = (initializer: string) => constants.constant(initializer) as TensorOf<"float32">;
   const weightScales = await leastErrorScales(backend, layers, weight);
-  const engine = await EngineModel.create(backend, model, {
+  const engine = await EngineModel.create(backend, samplesInFront(model, dataset), {
     threads: options.threads,
     target: `/${options.arithmetic}`,
   });
@@ -81,6 +84,7 @@ export async function openWorkspace(
     simulator: new Simulator(engine, model),
     loss: options.loss ?? (divergence === "kl" ? "kl" : "mse"),
     divergence,
+    batchSize: await batchOfSamples(engine, dataset, model, layers, options.batchSize),
     weightScales,
     weight,
     [Symbol.asyncDispose]: () => engine.dispose(),

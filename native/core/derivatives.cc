@@ -119,7 +119,7 @@ void Graph::check_direction(int value, bool anywhere_linear) const {
   for (const auto& [node, port] : values_[value].readers) {
     const Node& reader = nodes_[node];
     const auto is_kind = [&](const char* kind) { return reader.row != nullptr && std::strcmp(reader.row->kind, kind) == 0; };
-    const bool weight = is_kind("product") && reader.row->ports.weight == port;
+    const bool weight = is_kind("product") && reader.row->ports.is_weight(port);
     const bool bias = is_kind("product") && reader.row->ports.bias == port;
     if (reader.constant || !(weight || (anywhere_linear && (bias || is_kind("linear")))))
       throw EngineError(BW_UNSUPPORTED, "reads '" + values_[value].name + "' as something else than the weight of a product", reader.source.name);
@@ -192,8 +192,9 @@ WeightProbe Graph::weight_probe(int value, double* forms) {
 template <class T, class Body>
 void Graph::each_edge_piece(const Site& site, const Body& body) {
   const Tensor& like = values_[nodes_[site.node].source.inputs[site.port]].primal;
-  if (like.count() % samples_ != 0) throw EngineError(BW_UNSUPPORTED, "has an input that does not divide into samples", nodes_[site.node].source.name);
-  const int64_t count = like.count(), each = count / samples_;
+  int64_t each = 0;
+  guarded(site.node, [&] { each = edge_sample_size(site.node, site.port); });
+  const int64_t count = like.count();
   for (const std::optional<Tensor>& given : site.directions)
     if (given.has_value() && *given && given->count() != count) invalid_argument("an explicit direction was given for another batch size");
   threads_.parallel_for(request_.probes * samples_, [&](int64_t i) {
@@ -243,6 +244,7 @@ void Graph::add_tangents(Context& context, int index, double* forms) {
     });
     context.in_tangent[i] = sum;
   }
+  if (!aims_.empty() && nodes_[index].op->contracts_weights()) set_aimed_weights<T>(context, index);
   context.weight_probe_of = [this, &node, forms](int port) {
     const int value = port < static_cast<int>(node.inputs.size()) ? node.inputs[port] : -1;
     return value >= 0 && values_[value].original ? weight_probe<T>(value, forms) : WeightProbe{};
@@ -263,7 +265,7 @@ void Graph::tangent_pass(double* forms) {
     add_tangents<T>(context, static_cast<int>(n), forms);
     const bool moved = std::any_of(context.in_tangent.begin(), context.in_tangent.end(), [](const Tensor& t) { return static_cast<bool>(t); }) ||
                        std::any_of(node.source.inputs.begin(), node.source.inputs.end(), [&](int i) { return i >= 0 && is_site(i); });
-    const bool aimed = aims_at(node.source);
+    const bool aimed = !node.op->contracts_weights() && aims_at(node.source);
     if (!moved && !aimed) continue;
     for (size_t i = 0; i < node.source.inputs.size(); ++i)
       if (node.source.inputs[i] >= 0) context.in[i] = values_[node.source.inputs[i]].primal;

@@ -143,7 +143,8 @@ class Graph {
   std::optional<Loss<T>>& loss();
 
   // Errors (projections.cc).
-  int64_t sample_size(const Tensor& tensor) const;
+  int64_t sample_size(const Tensor& tensor, int axis = 0) const;
+  int64_t edge_sample_size(int node, int port) const;
   void project(Sweep& sweep, double* values, size_t count);
   bool aims_at(const ProgramNode& node) const;
   std::vector<std::pair<int, int>> aims_of(const ErrorSet& set) const;
@@ -151,6 +152,8 @@ class Graph {
   Tensor aimed_edge(int node, int port, const Tensor& carried);
   template <class T>
   void add_aimed_weights(Context& context, int node);
+  template <class T>
+  void set_aimed_weights(Context& context, int node);
   template <class T>
   void contract_weights(Context& context, const Sweep& sweep, int node);
   template <class T>

@@ -37,12 +37,17 @@ Shape with_sets(int64_t sets, Shape shape) {
   return shape;
 }
 
-// Part n of `samples` equal ones along an axis; everything before the axis has extent 1.
+// Part n of `samples` equal ones along an axis.
 Tensor slice(BufferPool& buffers, const Tensor& whole, int axis, int64_t samples, int64_t n) {
   Shape shape = whole.shape();
   shape[axis] /= samples;
-  Tensor part(buffers, whole.dtype(), std::move(shape));
-  std::memcpy(part.raw(), static_cast<const std::byte*>(whole.raw()) + n * part.bytes(), part.bytes());
+  Tensor part(buffers, whole.dtype(), shape);
+  int64_t outer = 1;
+  for (int i = 0; i < axis; ++i) outer *= shape[i];
+  if (part.count() == 0) return part;
+  const size_t piece = part.bytes() / static_cast<size_t>(outer);
+  for (int64_t o = 0; o < outer; ++o)
+    std::memcpy(static_cast<std::byte*>(part.raw()) + o * piece, static_cast<const std::byte*>(whole.raw()) + (o * samples + n) * piece, piece);
   return part;
 }
 
@@ -97,12 +102,20 @@ void Graph::set_error_variance(int error, const Variance& variance) {
   errors_.mark_given(error);
 }
 
-// Elements of a sample, which the first axis has to tell apart.
-int64_t Graph::sample_size(const Tensor& tensor) const {
-  if (samples_ > 1 && (tensor.rank() == 0 || tensor.dim(0) % samples_ != 0))
-    throw EngineError(BW_UNSUPPORTED, "has a tensor " + to_string(tensor.shape()) + " whose first axis does not divide into " + std::to_string(samples_) +
+// Elements of a sample, which an axis has to tell apart.
+int64_t Graph::sample_size(const Tensor& tensor, int axis) const {
+  if (samples_ > 1 && (tensor.rank() <= axis || tensor.dim(axis) % samples_ != 0))
+    throw EngineError(BW_UNSUPPORTED, "has a tensor " + to_string(tensor.shape()) + " whose axis " + std::to_string(axis) + " does not divide into " + std::to_string(samples_) +
                                           " samples; run one sample at a time");
   return tensor.count() / samples_;
+}
+
+// The same of what a node reads.
+int64_t Graph::edge_sample_size(int node, int port) const {
+  if (samples_ > 1 && nodes_[node].op->sample_axis(false, port) != 0)
+    throw EngineError(BW_UNSUPPORTED, "reads samples along axis " + std::to_string(nodes_[node].op->sample_axis(false, port)) + " of input " + std::to_string(port) +
+                                          "; run one sample at a time");
+  return sample_size(values_[nodes_[node].source.inputs[port]].primal);
 }
 
 // ---- Sweeps -----------------------------------------------------------------------------------------------------------
@@ -267,6 +280,24 @@ void Graph::add_aimed_weights(Context& context, int index) {
   }
 }
 
+// For an op that takes its weights' tangents as those of other inputs: the aimed errors, and zero for all other probes.
+template <class T>
+void Graph::set_aimed_weights(Context& context, int index) {
+  const ProgramNode& node = nodes_[index].source;
+  for (size_t port = 0; port < node.inputs.size(); ++port) {
+    const ErrorSet* set = node.inputs[port] < 0 ? nullptr : errors_.of_value(node.inputs[port]);
+    const std::vector<std::pair<int, int>> aims = set == nullptr ? std::vector<std::pair<int, int>>() : aims_of(*set);
+    if (aims.empty()) continue;
+    const Tensor& like = values_[node.inputs[port]].original;
+    Tensor sum(buffers_, DTypeOf<T>::value, with_sets(request_.probes, like.shape()));
+    T* to = sum.data<T>();
+    fill(linear_, T(0), sum.count(), to);
+    for (const auto& [probe, position] : aims)
+      add_to(linear_, static_cast<const Tensor&>(set->data).data<T>() + position * like.count(), like.count(), to + probe * like.count());
+    context.in_tangent[port] = sum;
+  }
+}
+
 // ---- Inner products ---------------------------------------------------------------------------------------------------
 
 template <class T>
@@ -274,7 +305,7 @@ void Graph::contract_edge(const Context& context, const Sweep& sweep, const Erro
   const Tensor& like = values_[nodes_[set.target.node].source.inputs[set.target.port]].primal;
   const int64_t count = like.count();
   const T* x = like.data<T>();
-  contract(linear_, samples_, sample_size(like), set.count(),
+  contract(linear_, samples_, edge_sample_size(set.target.node, set.target.port), set.count(),
            [&](int l, int64_t begin, int64_t size, T* room) {
              grid_error(linear_.kernels, x + begin, size, *set.grids[l], room);
              return static_cast<const T*>(room);
@@ -291,6 +322,12 @@ void Graph::contract_weights(Context& context, const Sweep& sweep, int index) {
     if (set == nullptr) continue;
     if (sweep.squares) {
       square_weight<T>(context, sweep, index, static_cast<int>(port), *set);
+      continue;
+    }
+    if (Op& op = *nodes_[index].op; op.contracts_weights()) {
+      op.contract(context, static_cast<int>(port), set->data, [&](int r, int64_t n, int e, double form) {
+        sweep.values[(r * samples_ + n) * errors_.count() + set->errors[e]] += form;
+      });
       continue;
     }
     int64_t elements = 1;
@@ -359,7 +396,7 @@ void Graph::contract_weight(Context& context, const Sweep& sweep, int index, int
 template <class T>
 void Graph::square_edge(const Sweep& sweep, const ErrorSet& set, const Tensor& adjoint) {
   const Tensor& like = values_[nodes_[set.target.node].source.inputs[set.target.port]].primal;
-  const int64_t each = sample_size(like);
+  const int64_t each = edge_sample_size(set.target.node, set.target.port);
   threads_.parallel_for(samples_, [&](int64_t n) {
     const T* x = like.data<T>() + n * each;
     const T* g = adjoint.data<T>() + n * each;
@@ -386,6 +423,7 @@ void Graph::add_squares(const Sweep& sweep, const ErrorSet& set, int64_t sample,
 template <class T>
 void Graph::square_weight(const Context& context, const Sweep& sweep, int index, int port, const ErrorSet& set) {
   const ProgramNode& node = nodes_[index].source;
+  Op& op = *nodes_[index].op;
   Value& weight = values_[set.target.value];
   const int64_t count = weight.original.count();
   const bool shared = weight.readers.size() > 1;
@@ -402,14 +440,16 @@ void Graph::square_weight(const Context& context, const Sweep& sweep, int index,
     one.out_adjoint = context.out_adjoint;
     for (size_t i = 0; i < one.in.size(); ++i) {
       if (node.inputs[i] < 0 || values_[node.inputs[i]].constant) continue;
-      sample_size(one.in[i]);
-      one.in[i] = slice(buffers_, one.in[i], 0, samples_, n);
+      const int axis = op.sample_axis(false, static_cast<int>(i));
+      sample_size(one.in[i], axis);
+      one.in[i] = slice(buffers_, one.in[i], axis, samples_, n);
     }
     for (size_t o = 0; o < one.out.size(); ++o) {
       if (!one.out_adjoint[o]) continue;
-      sample_size(one.out[o]);
-      one.out[o] = slice(buffers_, one.out[o], 0, samples_, n);
-      one.out_adjoint[o] = slice(buffers_, one.out_adjoint[o], 1, samples_, n);
+      const int axis = op.sample_axis(true, static_cast<int>(o));
+      sample_size(one.out[o], axis);
+      one.out[o] = slice(buffers_, one.out[o], axis, samples_, n);
+      one.out_adjoint[o] = slice(buffers_, one.out_adjoint[o], 1 + axis, samples_, n);
     }
     double* gradient = (shared ? weight.sample_adjoints.data<double>() + n * count : own.data<double>());
     if (!shared) std::fill_n(gradient, count, 0.0);
@@ -417,7 +457,7 @@ void Graph::square_weight(const Context& context, const Sweep& sweep, int index,
     one.adjoints[port].wanted = true;
     one.parameters.resize(one.in.size());
     one.parameters[port] = {gradient, 0, 1};
-    nodes_[index].op->adjoint(one);
+    op.adjoint(one);
     one.check_adjoints_asked();
     if (one.adjoints[port].started) {
       const T* part = static_cast<const Tensor&>(one.adjoints[port].tensor).data<T>();
@@ -430,6 +470,7 @@ void Graph::square_weight(const Context& context, const Sweep& sweep, int index,
 #define INSTANTIATE(T)                                                                            \
   template Tensor Graph::aimed_edge<T>(int, int, const Tensor&);                                  \
   template void Graph::add_aimed_weights<T>(Context&, int);                                       \
+  template void Graph::set_aimed_weights<T>(Context&, int);                                       \
   template void Graph::contract_weights<T>(Context&, const Sweep&, int);                          \
   template void Graph::contract_edge<T>(const Context&, const Sweep&, const ErrorSet&, const Tensor&); \
   template void Graph::square_edge<T>(const Sweep&, const ErrorSet&, const Tensor&)

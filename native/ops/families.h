@@ -20,6 +20,7 @@ std::vector<Row> matmul_rows();
 std::vector<Row> normalization_rows();
 std::vector<Row> pool_rows();
 std::vector<Row> rearrange_rows();
+std::vector<Row> recurrent_rows();
 std::vector<Row> reduce_rows();
 std::vector<Row> reshape_rows();
 std::vector<Row> resize_rows();

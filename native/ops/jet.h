@@ -45,6 +45,21 @@ struct Jet1 {
   }
 };
 
+// f and its derivative along one direction.
+template <class T>
+struct Dual {
+  T v = 0, d = 0;
+
+  Dual() = default;
+  Dual(T value) : v(value) {}
+  Dual(T value, T derivative) : v(value), d(derivative) {}
+  Dual chain(T g, T g1, T) const { return {g, g1 * d}; }
+  friend Dual operator+(const Dual& x, const Dual& y) { return {x.v + y.v, x.d + y.d}; }
+  friend Dual operator-(const Dual& x, const Dual& y) { return {x.v - y.v, x.d - y.d}; }
+  friend Dual operator*(const Dual& x, const Dual& y) { return {x.v * y.v, x.d * y.v + x.v * y.d}; }
+  friend Dual operator/(const Dual& x, const Dual& y) { return {x.v / y.v, (x.d - x.v / y.v * y.d) / y.v}; }
+};
+
 // f(a, b) with its gradient and Hessian.
 template <class T>
 struct Jet2 {
@@ -86,6 +101,8 @@ template <class T>
 T value(const Jet1<T>& x) { return x.v; }
 template <class T>
 T value(const Jet2<T>& x) { return x.v; }
+template <class T>
+T value(const Dual<T>& x) { return x.v; }
 inline int64_t value(int64_t x) { return x; }
 inline int32_t value(int32_t x) { return x; }
 

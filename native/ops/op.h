@@ -119,7 +119,13 @@ struct Ports {
   int channel_axis = 0;   // the weight's axis of output channels
   int bias = -1;
   std::vector<int> data;  // inputs whose activations are multiplied
+  int state_weight = -1;  // a second weight, which multiplies the state of a recurrent op
+
+  bool is_weight(int port) const { return port >= 0 && (port == weight || port == state_weight); }
 };
+
+// What `contract` gives: a right-hand cotangent, a sample, an error, and their inner product.
+using AddForm = std::function<void(int right, int64_t sample, int error, double form)>;
 
 class Op {
  public:
@@ -128,6 +134,13 @@ class Op {
   virtual void tangent(Context& context);
   virtual void adjoint(Context& context);
   virtual void curvature(Context&) {}
+  // An op that is not linear in its weights takes their tangents as those of other inputs, and contracts their errors itself: with `right` a cotangent
+  // g of the outputs, or (first = 1) the tangent of the first one along a probe of the context,
+  //   form = <D e, g>, or d(<D e, g>), per sample.
+  virtual bool contracts_weights() const { return false; }
+  virtual void contract(Context&, int /*port*/, const Tensor& /*errors*/, const AddForm&) {}
+  // Where samples lie in an input or an output, as far as the op itself decides.
+  virtual int sample_axis(bool /*output*/, int /*port*/) const { return 0; }
   // The row's ports, changed by this node's attributes.
   virtual Ports ports(const Ports& of_row) const { return of_row; }
 };

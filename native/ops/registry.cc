@@ -8,8 +8,8 @@ const std::vector<Row>& all_rows() {
   static const std::vector<Row> rows = [] {
     std::vector<Row> all;
     for (const auto family : {arithmetic_rows, batch_normalization_rows, cast_rows, concat_rows, conv_rows, elementwise_rows, gather_rows,
-                              logic_rows, matmul_rows, normalization_rows, pool_rows, rearrange_rows, reduce_rows, reshape_rows, resize_rows, shape_rows,
-                              softmax_rows, variadic_rows}) {
+                              logic_rows, matmul_rows, normalization_rows, pool_rows, rearrange_rows, recurrent_rows, reduce_rows, reshape_rows, resize_rows,
+                              shape_rows, softmax_rows, variadic_rows}) {
       std::vector<Row> some = family();
       std::move(some.begin(), some.end(), std::back_inserter(all));
     }

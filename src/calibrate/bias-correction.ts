@@ -33,14 +33,14 @@ export async function measureBiasShifts(options: BiasCorrectionOptions): Promise
   const positions = new Map<string, number>();
   for await (const batch of dataset.batches(samples, batchSize, { signal })) {
     await engine.run(batch.feeds, { keep: true, signal });
-    for (const { node, output, weight } of layers) {
+    for (const { node, output, weight, bias } of layers) {
       const value = engine.value(output);
       const id = engine.value(weight.initializer);
       await engine.graph.loss({ kind: "sum", value });
       await engine.graph.gradient([id], { signal });
       add(sums, node, await engine.graph.readWeightGradient(id));
       const { dims } = await engine.graph.shape(value);
-      positions.set(node, (positions.get(node) ?? 0) + elementCount(dims) / weight.channels);
+      positions.set(node, (positions.get(node) ?? 0) + elementCount(dims) / bias!.length);
     }
     stage.step(undefined, batch.indices.length);
   }
@@ -66,9 +66,14 @@ async function shiftsOf(
   const { channels, channelAxis } = layer.weight;
   const rounded = await roundedWeight(layer, format);
   const inner = elementCount(dims.slice(channelAxis + 1));
-  const shifts = new Array<number>(channels).fill(0);
+  const shifts = new Array<number>(layer.bias!.length).fill(0);
+  // A grouped ConvTranspose has the same channels of its weight once for each group, which takes its share of the axis in front.
+  const outer = data.length / (channels * inner);
+  const groups = shifts.length / channels;
   for (let i = 0; i < data.length; i++) {
-    shifts[Math.floor(i / inner) % channels]! += ((rounded[i]! - data[i]!) * sum[i]!) / positions;
+    const group = Math.floor((Math.floor(i / (channels * inner)) * groups) / outer);
+    const channel = group * channels + (Math.floor(i / inner) % channels);
+    shifts[channel]! += ((rounded[i]! - data[i]!) * sum[i]!) / positions;
   }
   return shifts;
 }

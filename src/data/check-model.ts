@@ -25,6 +25,7 @@ function ofBatchSize(dataset: Dataset, batchSize: number): Dataset {
   return {
     ...dataset,
     withStates: (known) => ofBatchSize(dataset.withStates(known), batchSize),
+    fixedBatch: batchSize,
     batches: (selection, _, options) => {
       const count = typeof selection === "string" ? sampleCount(dataset, selection) : selection.length;
       if (count % batchSize === 0) return dataset.batches(selection, batchSize, options);

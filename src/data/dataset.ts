@@ -18,6 +18,10 @@ export interface Dataset {
   readonly inputNames: readonly string[];
   /** What is fed to each input. */
   readonly inputs: readonly InputInfo[];
+  /** Size of the batches that a model demands; see `fitDataset`. */
+  readonly fixedBatch?: number;
+  /** Inputs that are fed the same in every batch. */
+  readonly constants?: Feeds;
   readonly metric: Metric;
   /** The class of each sample; undefined for data without labels, and for next-token labels, which batches carry. */
   readonly labels?: Int32Array;
@@ -93,6 +97,9 @@ export function createDataset(parts: DatasetParts): Dataset {
     size,
     inputNames: inputs.map(({ name }) => name),
     inputs,
+    constants: Object.fromEntries(
+      parts.inputs.flatMap((input) => (input.size === undefined ? [[input.name, input.stack([])]] : [])),
+    ),
     metric,
     ...(labels?.classes !== undefined && { labels: labels.classes }),
     splits,

@@ -4,6 +4,8 @@ import type { NodeProto } from "../onnx/generated/onnx_pb.js";
 /** How an operator multiplies its first input by a weight. */
 export interface LayerOperator {
   readonly weightPort: number;
+  /** Of a recurrent operator: the weight that multiplies its state. It is a layer of its own. */
+  readonly stateWeightPort?: number;
   /** Absent when the operator has no bias of its own. */
   readonly biasPort?: number;
   /** The only rank of weight that makes it a layer; any when absent. */
@@ -22,6 +24,21 @@ export interface LayerShape {
   readonly worksPer: "output" | "input";
   readonly plain: boolean;
 }
+
+/** W is [directions, gates * hidden, inputs], R has the state's channels in place of the input's. Directions share the scales. */
+const recurrent: LayerOperator = {
+  weightPort: 1,
+  stateWeightPort: 2,
+  rank: 3,
+  shape: (_node, [, gates, inputs]) => ({
+    weightAxis: 1,
+    inputAxis: -1,
+    inputChannels: inputs!,
+    biasLength: gates!,
+    worksPer: "input",
+    plain: true,
+  }),
+};
 
 export const layerOperators: Readonly<Record<string, LayerOperator>> = {
   Conv: {
@@ -77,4 +94,7 @@ export const layerOperators: Readonly<Record<string, LayerOperator>> = {
       plain: true,
     }),
   },
+  RNN: recurrent,
+  GRU: recurrent,
+  LSTM: recurrent,
 };

@@ -2,7 +2,7 @@ import type { NodeProto } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
 import { canonicalDomain } from "../onnx/validate.js";
 import { elementCount } from "../tensor.js";
-import { layerOperators } from "./layer-operators.js";
+import { type LayerOperator, layerOperators } from "./layer-operators.js";
 
 /** A node that multiplies an activation by a stored float weight: what a plan chooses formats for. */
 export interface Layer {
@@ -51,13 +51,35 @@ export interface LayerInput {
 
 /** The layers of a model, in graph order. Nodes inside subgraphs are not among them. */
 export function findLayers(graph: Graph): Layer[] {
-  return graph.nodes.flatMap((node) => layerOf(graph, node) ?? []);
+  return graph.nodes.flatMap((node) => [layerOf(graph, node) ?? [], stateLayerOf(graph, node) ?? []].flat());
 }
 
-function layerOf(graph: Graph, node: NodeProto): Layer | undefined {
-  const operator = canonicalDomain(node.domain) === "" ? layerOperators[node.opType] : undefined;
-  if (operator === undefined) return undefined;
-  const initializer = node.input[operator.weightPort]!;
+/**
+ * The product of a recurrent node's state with a stored weight, named after the node. Its format says nothing of the node's other weight, and it
+ * is computed as often as the node's input has rows.
+ */
+function stateLayerOf(graph: Graph, node: NodeProto): Layer | undefined {
+  const operator = operatorOf(node);
+  if (operator?.stateWeightPort === undefined) return undefined;
+  const layer = layerOf(graph, node, operator.stateWeightPort);
+  const inputs = graph.initializer(node.input[operator.weightPort]!)?.dims.at(-1);
+  if (layer === undefined || inputs === undefined) return undefined;
+  const { tensor } = layer.work;
+  return {
+    ...layer,
+    node: `${node.name}:state`,
+    work: { tensor, macsPerElement: elementCount(layer.weight.dims) / Number(inputs) },
+  };
+}
+
+function operatorOf(node: NodeProto): LayerOperator | undefined {
+  return canonicalDomain(node.domain) === "" ? layerOperators[node.opType] : undefined;
+}
+
+function layerOf(graph: Graph, node: NodeProto, port = operatorOf(node)?.weightPort): Layer | undefined {
+  const operator = operatorOf(node);
+  if (operator === undefined || port === undefined) return undefined;
+  const initializer = node.input[port]!;
   const weight = graph.constant(initializer);
   const tensor = node.input[0]!;
   if (weight?.dtype !== "float32" || graph.constant(tensor) !== undefined) return undefined;
@@ -65,14 +87,11 @@ function layerOf(graph: Graph, node: NodeProto): Layer | undefined {
   const { dims } = weight;
   const shape = operator.shape(node, dims);
   const channels = dims[shape.weightAxis]!;
-  const bias =
-    operator.biasPort === undefined
-      ? addedBias(graph, node, channels)
-      : ownBias(graph, node, operator.biasPort, shape.biasLength);
+  const bias = biasOf(graph, node, operator, channels, shape.biasLength);
   return {
     node: node.name,
     op: node.opType,
-    weight: { initializer, port: operator.weightPort, dims, channelAxis: shape.weightAxis, channels },
+    weight: { initializer, port, dims, channelAxis: shape.weightAxis, channels },
     bias: bias.bias,
     input: { tensor, port: 0, channelAxis: shape.inputAxis, channels: shape.inputChannels },
     output: bias.output,
@@ -88,6 +107,18 @@ interface FoundBias {
   readonly bias: LayerBias | undefined;
   readonly output: string;
   readonly plain: boolean;
+}
+
+/** Of an operator with several outputs the first that something can read. */
+function firstOutput(node: NodeProto): string {
+  return node.output.find((name) => name !== "") ?? "";
+}
+
+function biasOf(graph: Graph, node: NodeProto, operator: LayerOperator, channels: number, length: number): FoundBias {
+  // Behind a recurrent node's products there are functions, not its output.
+  if (operator.stateWeightPort !== undefined) return { bias: undefined, output: firstOutput(node), plain: true };
+  if (operator.biasPort === undefined) return addedBias(graph, node, channels);
+  return ownBias(graph, node, operator.biasPort, length);
 }
 
 function ownBias(graph: Graph, node: NodeProto, port: number, length: number): FoundBias {

@@ -28,9 +28,9 @@ export function exportModel(model: OnnxModel, layout: Layout): OnnxModel {
   for (const weight of layout.weights) {
     if (weight.kernel === "blockwise") continue;
     const name = stored.weight(weight);
-    graph.setInput(nodeOf(weight.node), weight.port, name);
     // Embeddings, for one, may read the weight of a layer too.
     if (weight.kernel === "float") graph.redirect(weight.initializer, name);
+    else graph.setInput(nodeOf(weight.node), weight.port, name);
   }
   for (const bias of layout.biases) graph.setInput(nodeOf(bias.node), bias.port, stored.bias(bias));
   for (const [tensor, edges] of byTensor(layout.edges)) quantizeActivation(graph, constants, nodeOf, tensor, edges);

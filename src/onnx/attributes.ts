@@ -16,12 +16,13 @@ export type AttributeValue =
   | string
   | TensorProto
   | readonly bigint[]
-  | { readonly floats: readonly number[] };
+  | { readonly floats: readonly number[] }
+  | { readonly strings: readonly string[] };
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Makes an attribute: bigint -> int, number -> float, string, bigint[] -> ints, `{ floats }`, or a tensor. */
+/** Makes an attribute: bigint -> int, number -> float, string, bigint[] -> ints, `{ floats }`, `{ strings }`, or a tensor. */
 export function makeAttribute(name: string, value: AttributeValue): AttributeProto {
   if (typeof value === "bigint") return create(AttributeProtoSchema, { name, type: Kind.INT, i: int64(value) });
   if (typeof value === "number") return create(AttributeProtoSchema, { name, type: Kind.FLOAT, f: value });
@@ -29,6 +30,10 @@ export function makeAttribute(name: string, value: AttributeValue): AttributePro
     return create(AttributeProtoSchema, { name, type: Kind.STRING, s: encoder.encode(value) });
   if ("$typeName" in value) return create(AttributeProtoSchema, { name, type: Kind.TENSOR, t: value });
   if ("floats" in value) return create(AttributeProtoSchema, { name, type: Kind.FLOATS, floats: [...value.floats] });
+  if ("strings" in value) {
+    const strings = value.strings.map((text) => encoder.encode(text));
+    return create(AttributeProtoSchema, { name, type: Kind.STRINGS, strings });
+  }
   return create(AttributeProtoSchema, { name, type: Kind.INTS, ints: value.map(int64) });
 }
 

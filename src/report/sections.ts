@@ -4,6 +4,7 @@ import { searchCharts } from "./charts/search-trace.js";
 import { sensitivityChart } from "./charts/sensitivity.js";
 import { key, nodeName, section, table } from "./markup.js";
 import type { Report } from "./report.js";
+import { restrictions } from "./restrictions.js";
 import { element, escapeText, textElement } from "./svg.js";
 import { describeChange, describeTrust } from "./text.js";
 import { count, digits, percent, plural } from "./units.js";
@@ -184,6 +185,7 @@ function changes({ plan }: Report): string {
   return section(
     "Clean-up before quantization",
     textElement("p", { class: "soft" }, "None of this changes what the model computes, beyond float rounding."),
+    ...restrictions(plan.changes).map((restriction) => textElement("p", {}, `The file ${restriction}.`)),
     ...details,
   );
 }

@@ -1,5 +1,6 @@
 import type { Inspection } from "../inspect.js";
 import { columns } from "./columns.js";
+import { restrictions } from "./restrictions.js";
 import { bytes, count, plural } from "./units.js";
 
 /** An inspection for a terminal. */
@@ -38,5 +39,11 @@ export function textInspection({
     ...(unsupported.length === 0
       ? ["the engine supports every operator"]
       : ["the engine lacks:", ...unsupported.map(({ op, nodes }) => `  ${op}: ${nodes.join(", ")}`)]),
+    ...(unsupported.some(({ op }) => op === "If")
+      ? [
+          "an If goes where data (--data) holds constant what its condition depends on: the branch that is taken is put in its place",
+        ]
+      : []),
+    ...restrictions(changes).map((restriction) => `a quantized file ${restriction}`),
   ].join("\n");
 }

@@ -5,6 +5,7 @@ import type { Plan, Verified } from "../plan.js";
 import { columns } from "./columns.js";
 import { describeUnmet } from "./limits.js";
 import type { Report, ReportLayer } from "./report.js";
+import { restrictions } from "./restrictions.js";
 import { bytes, digits, metricValue, milliseconds, percent, plural } from "./units.js";
 
 /** Layers that are printed one by one; of longer models only the exceptions are. */
@@ -14,7 +15,8 @@ const mostLayers = 24;
 export function textReport(report: Report, { verbose = false } = {}): string {
   const { layers } = report;
   const table = verbose || layers.length <= mostLayers ? layerTable(layers) : summary(report);
-  return [...table, "", ...figures(report), "", ...verification(report)].join("\n");
+  const limits = restrictions(report.plan.changes).map((restriction) => `the file ${restriction}`);
+  return [...table, "", ...figures(report), "", ...verification(report), ...limits].join("\n");
 }
 
 function layerTable(layers: readonly ReportLayer[]): string[] {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Graph } from "../../src/backend/graph.js";
 import type { Projections, TensorError } from "../../src/backend/graph-types.js";
 import { backend } from "../support/backends.js";
+import { recurrentNet, runRecurrent } from "../support/recurrent-net.js";
 import { randomFloats } from "../support/tensors.js";
 import { runTied, tiedNet } from "../support/tied-net.js";
 import { runWithLoss, tinyNet } from "../support/tiny-net.js";
@@ -14,7 +15,7 @@ const grids = [
 
 interface Net {
   readonly name: string;
-  readonly net: typeof tinyNet | typeof tiedNet;
+  readonly net: typeof tinyNet | typeof tiedNet | typeof recurrentNet;
   readonly run: (graph: Graph, first: number, count: number) => Promise<Float64Array>;
   /** Initializers with errors: one that only errors move, then the weights, which sites move too. */
   readonly initializers: readonly { readonly name: string; readonly elements: number }[];
@@ -61,6 +62,17 @@ const matrices: Net = {
   ],
 };
 
+const recurrences: Net = {
+  name: "recurrent layers",
+  net: recurrentNet,
+  run: runRecurrent,
+  initializers: ["head.b", ...recurrentNet.weights].map((name) => ({ name, elements: recurrentNet.elements(name) })),
+  output: "y",
+  rows: 1,
+  columns: 3,
+  edges: [{ node: "head", port: 0, value: "f" }],
+};
+
 /** Two errors of every weight, then two of every edge. */
 function errorsOf({ net, initializers, edges }: Net): TensorError[] {
   const weights = initializers.flatMap(({ name, elements }, i) =>
@@ -100,7 +112,7 @@ async function directionsOf(kind: Net, graph: Graph): Promise<{ site: number; da
 const at = ({ values, samples, errors }: Projections, probe: number, sample: number, error: number) =>
   values[(probe * samples + sample) * errors + error]!;
 
-describe.each([convolutions, matrices])("errors of $name", (kind) => {
+describe.each([convolutions, matrices, recurrences])("errors of $name", (kind) => {
   const { net, run, initializers, output, rows, columns, edges } = kind;
   const errors = errorsOf(kind);
   const ids = initializers.map(({ name }) => net.value(name));
@@ -184,7 +196,7 @@ describe.each([convolutions, matrices])("errors of $name", (kind) => {
 
   /** The cotangent that some signs of a row (cross-entropy) or of a sample (squared error) make. */
   const cotangent = (n: number, signs: readonly number[]) => {
-    if (kind === matrices) return signs;
+    if (kind !== convolutions) return signs;
     const scores = signs.map((_, j) => Math.exp(outputs[n * columns + j]!));
     const total = scores.reduce((a, b) => a + b);
     const p = scores.map((score) => score / total);
@@ -241,7 +253,7 @@ describe.each([convolutions, matrices])("errors of $name", (kind) => {
 
   /** r^T (d2L/dz2) s for sample n. */
   const hessianOfLoss = (n: number, r: Float64Array, s: Float64Array) => {
-    if (kind === matrices) return dot(r, s, n);
+    if (kind !== convolutions) return dot(r, s, n);
     const scores = Array.from({ length: columns }, (_, j) => Math.exp(outputs[n * columns + j]!));
     const total = scores.reduce((a, b) => a + b);
     const mean = (x: Float64Array) => scores.reduce((sum, score, j) => sum + (score / total) * x[n * columns + j]!, 0);

@@ -30,6 +30,7 @@ type SampleAttribute =
   | readonly number[]
   | { readonly float: number }
   | { readonly floats: readonly number[] }
+  | { readonly strings: readonly string[] }
   | { readonly tensor: SampleInput };
 
 /** An input of the sample's node with its value. Floats that are not constant are what derivatives are taken of. */
@@ -98,7 +99,7 @@ function attributeValue(value: SampleAttribute): AttributeValue {
   if (typeof value === "number") return Number.isInteger(value) ? BigInt(value) : value;
   if (typeof value === "string") return value;
   if ("float" in value) return value.float;
-  if ("floats" in value) return value;
+  if ("floats" in value || "strings" in value) return value;
   if ("tensor" in value) return makeTensor("", sampleTensor(value.tensor, 1));
   return value.map(BigInt);
 }

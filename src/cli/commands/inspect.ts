@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { openDataset } from "../../data/open-node.js";
 import { type TargetName, targets } from "../../export/targets/index.js";
 import { inspect } from "../../inspect.js";
 import { modelFileBytes, readModelFile } from "../../onnx/model-node.js";
@@ -11,6 +12,7 @@ import { run } from "../session.js";
 interface Options extends CommonOptions {
   readonly target: TargetName;
   readonly size?: Record<string, number>;
+  readonly data?: string;
 }
 
 export function define(command: Command): void {
@@ -21,13 +23,15 @@ export function define(command: Command): void {
         .choices(Object.keys(targets))
         .default(defaults.target),
     )
-    .option("--size <name=n>", "size of a dimension that the model leaves open; may be repeated", addSize);
-  addCommonOptions(command).action((path: string, { target, size: sizes = {}, ...options }: Options) =>
+    .option("--size <name=n>", "size of a dimension that the model leaves open; may be repeated", addSize)
+    .option("--data <manifest>", "data set whose constant inputs decide which branch an If takes");
+  addCommonOptions(command).action((path: string, { target, size: sizes = {}, data, ...options }: Options) =>
     run(options, async (session) => {
       await checkOutputs([path], [options.json]);
       const model = await readModelFile(path);
       const bytes = await modelFileBytes(path);
-      const inspection = await inspect(await session.backend(), model, { target, bytes, sizes });
+      const given = data === undefined ? undefined : (await openDataset(data)).constants;
+      const inspection = await inspect(await session.backend(), model, { target, bytes, sizes, given });
       return { text: textInspection(inspection), data: inspection };
     }),
   );

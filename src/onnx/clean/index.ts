@@ -1,3 +1,4 @@
+import type { Tensor } from "../../tensor.js";
 import { cloneMessage } from "../clone.js";
 import { Graph } from "../graph.js";
 import { inferFacts } from "../infer/facts.js";
@@ -10,6 +11,7 @@ import { foldConstants } from "./fold-constants.js";
 import { foldLeadingBatchNormalization } from "./fold-leading-batch-normalization.js";
 import { foldPads } from "./fold-pads.js";
 import { globalAveragePool } from "./global-average-pool.js";
+import { inlineBranches } from "./inline-branches.js";
 import { mergeActivations } from "./merge-activations.js";
 import { mergeTransposes } from "./merge-transposes.js";
 import { noOps } from "./no-ops.js";
@@ -26,6 +28,7 @@ export const cleanPasses: readonly Pass[] = [
   defaultInputs,
   constantNodes,
   foldConstants,
+  inlineBranches,
   staticReshape,
   noOps,
   mergeTransposes,
@@ -36,6 +39,13 @@ export const cleanPasses: readonly Pass[] = [
   globalAveragePool,
   deadCode,
 ];
+
+export interface CleanOptions {
+  /** Default: all. */
+  readonly passes?: readonly Pass[];
+  /** Inputs that are fed the same in every run. Only what an `If` takes is decided by them, and the result says no to other values. */
+  readonly given?: Readonly<Record<string, Tensor>> | undefined;
+}
 
 export interface CleanResult {
   readonly model: OnnxModel;
@@ -48,7 +58,9 @@ export interface CleanResult {
  * and normalization, padding and activations go into the layers that engines run them in. In the result every node has a unique
  * name, nodes are in topological order and constants are initializers. The given model stays as it is.
  */
-export function cleanModel(model: OnnxModel, passes: readonly Pass[] = cleanPasses): CleanResult {
+export function cleanModel(model: OnnxModel, options: CleanOptions = {}): CleanResult {
+  const { passes = cleanPasses } = options;
+  const given = new Map(Object.entries(options.given ?? {}));
   const proto = cloneMessage(model.proto);
   const cleaned: OnnxModel = { proto, graph: proto.graph! };
   // Before IR version 4 every initializer had to be a graph input, which a caller may override.
@@ -60,7 +72,7 @@ export function cleanModel(model: OnnxModel, passes: readonly Pass[] = cleanPass
     found = false;
     for (const { name: pass, run } of passes) {
       if (facts.revision !== graph.revision) facts = { revision: graph.revision, values: inferFacts(graph) };
-      const notes = run({ graph, facts: facts.values });
+      const notes = run({ graph, facts: facts.values, given });
       found ||= notes.length > 0;
       for (const note of notes) changes.push({ pass, ...note });
     }

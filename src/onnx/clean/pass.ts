@@ -1,3 +1,4 @@
+import type { Tensor } from "../../tensor.js";
 import type { NodeProto } from "../generated/onnx_pb.js";
 import type { Graph } from "../graph.js";
 import { type GraphFacts, operandsOf } from "../infer/facts.js";
@@ -12,6 +13,8 @@ export interface Change {
   readonly nodes: readonly string[];
   /** One line that says what happened to them and why the values stay the same. */
   readonly explanation: string;
+  /** What the model no longer does, where that is so: it then fails instead of giving another answer. */
+  readonly restriction?: string;
 }
 
 /** A change as a pass reports it. */
@@ -25,6 +28,8 @@ export interface CleanContext {
    * behind each name; values that it adds are not in it.
    */
   readonly facts: GraphFacts;
+  /** Inputs that are fed the same in every run. */
+  readonly given: ReadonlyMap<string, Tensor>;
 }
 
 /**

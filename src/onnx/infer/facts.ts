@@ -1,3 +1,4 @@
+import type { Tensor } from "../../tensor.js";
 import { exactHolder } from "../data-types.js";
 import type { NodeProto } from "../generated/onnx_pb.js";
 import type { Graph } from "../graph.js";
@@ -36,11 +37,16 @@ export type GraphFacts = ReadonlyMap<string, Facts>;
  * Infers types, shapes and the contents of small values, in one walk. Sizes come from inputs and initializers and from what
  * operators do to them; of the sizes that a file notes for its inner values only rank and type are believed, because tools that
  * change the batch size leave them behind.
+ * @param given - What inputs are fed in every run.
  */
-export function inferFacts(graph: Graph): GraphFacts {
+export function inferFacts(graph: Graph, given?: ReadonlyMap<string, Tensor>): GraphFacts {
   const facts = new Map<string, Facts>();
   const declared = declaredTypes(graph.proto);
-  for (const { name } of graph.proto.input) facts.set(name, declared.get(name) ?? nothing);
+  for (const { name } of graph.proto.input) {
+    const tensor = given?.get(name);
+    const type = declared.get(name) ?? nothing;
+    facts.set(name, tensor === undefined ? type : { ...type, dims: tensor.dims, content: contentOf(tensor) });
+  }
   for (const { name } of graph.proto.initializer) {
     const type = declared.get(name)!;
     const constant = elementsIn(type) <= smallContent ? graph.constant(name) : undefined;

@@ -118,11 +118,17 @@ const matMul: TypeRule = (op) => {
 const recurrent: TypeRule = (op) => {
   const dims = op.dims();
   const weight = op.dims(1);
-  if (dims === undefined || weight === undefined || intAttribute(op.node, "layout", 0) !== 0) return [];
-  const hidden = intAttribute(op.node, "hidden_size", undefined);
-  const [steps, batch] = dims;
-  const state: ValueType = { dataType: op.type(), dims: [weight[0], batch, hidden] };
-  return [{ dataType: op.type(), dims: [steps, weight[0], batch, hidden] }, state, state];
+  if (dims === undefined || weight === undefined) return [];
+  const directions = weight[0];
+  const hidden = intAttribute(op.node, "hidden_size", undefined) ?? op.dims(2)?.[2];
+  const batchFirst = intAttribute(op.node, "layout", 0) !== 0;
+  const [steps, batch] = batchFirst ? [dims[1], dims[0]] : dims;
+  const state: ValueType = {
+    dataType: op.type(),
+    dims: batchFirst ? [batch, directions, hidden] : [directions, batch, hidden],
+  };
+  const all = batchFirst ? [batch, steps, directions, hidden] : [steps, directions, batch, hidden];
+  return [{ dataType: op.type(), dims: all }, state, state];
 };
 
 /** Operators that hold a model's weights, and pooling. */

@@ -11,10 +11,10 @@ import { evaluate } from "../../../src/evaluate-node.js";
 import { writeModelFile } from "../../../src/onnx/model-node.js";
 import { quantize } from "../../../src/quantize.js";
 import { backend } from "../../support/backends.js";
-import { recurrentNet } from "../../support/recurrent-net.js";
+import { rolledNet } from "../../support/rolled-net.js";
 import { float32, randomFloats } from "../../support/tensors.js";
 
-const { inputs, width, model, run } = recurrentNet;
+const { inputs, width, model, run } = rolledNet;
 const folder = mkdtempSync(join(tmpdir(), "bitwright-states-"));
 const path = join(folder, "float.onnx");
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
