@@ -13,6 +13,7 @@ import type { Control } from "./progress.js";
 import type { Site } from "./sensitivity/criterion.js";
 import type { CriterionName } from "./sensitivity/index.js";
 import { type InteractionSource, noInteractions } from "./sensitivity/interactions.js";
+import { samplesAtOnce } from "./sensitivity/samples-at-once.js";
 import { sitesOf } from "./sensitivity/sites.js";
 import { roundedWeight, type Workspace } from "./workspace.js";
 
@@ -118,7 +119,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     engine,
     dataset,
     samples,
-    batchSize: run.batchSize,
+    batchSize: samplesAtOnce(workspace),
     evaluator,
     sites,
     weight: (site: Site) => workspace.weight(site.tensor),

@@ -1,6 +1,6 @@
 import type { Backend } from "./backend/backend.js";
 import { Graph as EngineGraph } from "./backend/graph.js";
-import { layerMacs } from "./cost/macs.js";
+import { layerMacs, workTensors } from "./cost/macs.js";
 import { BitwrightError } from "./errors.js";
 import { type UnsupportedOp, unsupportedOps } from "./evaluate/engine-model.js";
 import { targets } from "./export/targets/index.js";
@@ -45,7 +45,9 @@ export interface Port {
 export interface InspectedLayer {
   readonly node: string;
   readonly op: string;
-  readonly weight: string;
+  /** Name of its initializer; null where two activations are multiplied. */
+  readonly weight: string | null;
+  /** Of the weight. */
   readonly dims: readonly number[];
   /** Of the float weight. */
   readonly bytes: number;
@@ -73,10 +75,10 @@ export async function inspect(backend: Backend, original: OnnxModel, options: In
     return {
       node,
       op,
-      weight: weight.initializer,
-      dims: weight.dims,
-      bytes: 4 * elementCount(weight.dims),
-      macs: shapes.has(layer.work.tensor) ? layerMacs(layer, shapes) : null,
+      weight: weight?.initializer ?? null,
+      dims: weight?.dims ?? [],
+      bytes: weight === undefined ? 0 : 4 * elementCount(weight.dims),
+      macs: workTensors(layer).every((tensor) => shapes.has(tensor)) ? layerMacs(layer, shapes) : null,
       choices: choices.map(choiceKey),
       group,
     };

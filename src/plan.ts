@@ -52,8 +52,8 @@ export interface Plan {
 export interface PlanLayer {
   readonly node: string;
   readonly op: string;
-  /** Name of the weight's initializer. */
-  readonly weight: string;
+  /** Name of the weight's initializer; null where two activations are multiplied. */
+  readonly weight: string | null;
   readonly weightFormat: Format;
   readonly activationFormat: Format;
   /** Why it has these formats. */

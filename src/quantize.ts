@@ -122,7 +122,7 @@ async function planOf(
       return {
         node,
         op,
-        weight: weight.initializer,
+        weight: weight?.initializer ?? null,
         weightFormat: choice.weight,
         activationFormat: choice.activation,
         why: explain(groups[at]!, assignment[at]!, takenBack.has(at)),

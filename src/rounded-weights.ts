@@ -1,6 +1,6 @@
 import { decodeBytes, decodeFloats, encodeBytes, encodeFloats } from "./base64.js";
 import { BitwrightError } from "./errors.js";
-import type { Layer } from "./export/layers.js";
+import type { WeightedLayer } from "./export/layers.js";
 import type { RoundedWeight, RoundedWeights } from "./export/weight-quantizer.js";
 import type { Format } from "./formats.js";
 import { packCodes, unpackCodes } from "./onnx/packed-codes.js";
@@ -37,7 +37,7 @@ export function readWeights(saved: SavedWeights): RoundedWeights {
 }
 
 /** @throws BitwrightError `invalid-data` when it does not fit the layer. */
-function readWeight(saved: SavedWeight, { weight }: Layer, format: Format): RoundedWeight {
+function readWeight(saved: SavedWeight, { weight }: WeightedLayer, format: Format): RoundedWeight {
   const count = elementCount(weight.dims);
   const scales = ifReadable(() => decodeFloats(saved.scales));
   const bytes = ifReadable(() => decodeBytes(saved.codes));

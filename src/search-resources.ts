@@ -2,10 +2,10 @@ import { toBinary } from "@bufbuild/protobuf";
 import { type Amount, resolveAmount } from "./amount.js";
 import { layerBytes } from "./cost/bytes.js";
 import { type LatencyModel, latencyResource } from "./cost/latency-model.js";
-import { layerMacs } from "./cost/macs.js";
+import { layerMacs, workTensors } from "./cost/macs.js";
+import { hasWeight, type WeightedLayer } from "./export/layers.js";
 import type { Layout } from "./export/layout.js";
 import { exportModel } from "./export/qdq.js";
-import type { PlannedLayer } from "./export/targets/target.js";
 import { formats, type LayerChoice } from "./formats.js";
 import type { LayerGroup } from "./groups.js";
 import { cloneMessage } from "./onnx/clone.js";
@@ -92,8 +92,8 @@ function bytesResource(
 }
 
 /** Layers of a group that share one weight store it once. */
-function withOwnWeight({ layers }: LayerGroup): PlannedLayer[] {
-  return [...new Map(layers.map((layer) => [layer.weight.initializer, layer])).values()];
+function withOwnWeight({ layers }: LayerGroup): WeightedLayer[] {
+  return [...new Map(layers.filter(hasWeight).map((layer) => [layer.weight.initializer, layer])).values()];
 }
 
 /**
@@ -106,7 +106,10 @@ function macsResource(
   limit?: Amount,
 ): Resource {
   const macs = ({ layers }: LayerGroup, { weight, activation }: LayerChoice) =>
-    sum(layers, (layer) => layerMacs(layer, shapes)) * (Math.max(formats[weight].bits, formats[activation].bits) / 32);
+    sum(layers, (layer) => {
+      const operands = layer.weight === undefined ? [activation] : [weight, activation];
+      return (layerMacs(layer, shapes) * Math.max(...operands.map((format) => formats[format].bits))) / 32;
+    });
   const float = sum(groups, (group) => macs(group, { weight: "float", activation: "float" }));
   return {
     name: "macs",
@@ -131,7 +134,7 @@ async function layerShapes(
   { dataset, engine, layers }: Workspace,
   { signal }: Control,
 ): Promise<Map<string, readonly number[]>> {
-  const values = [...new Set(layers.map(({ work }) => work.tensor))];
+  const values = [...new Set(layers.flatMap(workTensors))];
   const shapes = new Map<string, readonly number[]>();
   for await (const { feeds } of dataset.batches(dataset.splits.search.slice(0, 1), 1, { signal })) {
     await engine.run(feeds, { values, signal });

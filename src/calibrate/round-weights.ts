@@ -1,5 +1,6 @@
 import type { Dataset } from "../data/dataset.js";
 import type { EngineModel } from "../evaluate/engine-model.js";
+import { hasWeight, type WeightedLayer } from "../export/layers.js";
 import type { PlannedLayer } from "../export/targets/target.js";
 import { takesScales, type WeightScales } from "../export/weight-quantizer.js";
 import { type Format, formats } from "../formats.js";
@@ -30,7 +31,7 @@ export interface RoundWeightsOptions extends Control {
 }
 
 interface Task {
-  readonly layer: PlannedLayer;
+  readonly layer: PlannedLayer & WeightedLayer;
   readonly rows: LayerRows;
   readonly formats: readonly Format[];
 }
@@ -43,7 +44,7 @@ interface Task {
 export async function roundWeights(options: RoundWeightsOptions): Promise<SavedWeights> {
   const tasks = tasksOf(options);
   const moments = await measureMoments(
-    tasks.map(({ layer, rows }) => ({ key: layer.weight.initializer, tensor: layer.input.tensor, rows })),
+    tasks.map(({ layer, rows }) => ({ key: layer.weight.initializer, tensor: layer.inputs[0]!.tensor, rows })),
     options,
   );
   const rounded: Record<string, Partial<Record<Format, SavedWeight>>> = {};
@@ -61,7 +62,8 @@ export async function roundWeights(options: RoundWeightsOptions): Promise<SavedW
 /** The layers with such weights. Of a weight that several layers read all have to read it alike. */
 function tasksOf({ layers, model }: RoundWeightsOptions): Task[] {
   const nodes = new Map(model.graph.node.map((node) => [node.name, node]));
-  const tasks = layers.flatMap((layer): Task[] => {
+  const weighted = layers.filter(hasWeight);
+  const tasks = weighted.flatMap((layer): Task[] => {
     const rows = layerRows(nodes.get(layer.node)!, layer);
     const narrow = layer.choices
       .map(({ weight }) => weight)
@@ -69,7 +71,7 @@ function tasksOf({ layers, model }: RoundWeightsOptions): Task[] {
     return rows === undefined || narrow.length === 0 ? [] : [{ layer, rows, formats: [...new Set(narrow)] }];
   });
   return tasks.filter(({ layer: { op, weight } }) =>
-    layers.every(
+    weighted.every(
       (other) =>
         other.weight.initializer !== weight.initializer ||
         (other.op === op && other.weight.channelAxis === weight.channelAxis),

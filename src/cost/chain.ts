@@ -52,12 +52,16 @@ export class Chain {
 
   /** @param mostConfigurations - Parts are split as long as they have more. */
   constructor(subject: LatencySubject, mostConfigurations = 16) {
-    const names = new Set(subject.layers.map(({ node }) => node));
     this.subject = subject;
+    this.kernels = kernelsOf(subject);
+    // A table that is made float at load takes the same time in every format.
+    const timed = subject.layers.filter(
+      ({ node, inputs }) => inputs.length > 0 || new Set(Object.values(this.kernels[node]!)).size > 1,
+    );
+    const names = new Set(timed.map(({ node }) => node));
     this.#graph = new Graph(subject.model);
     this.#roles = tensorRoles(this.#graph, names);
     this.#isConvolution = new Set(subject.layers.filter(({ op }) => op.startsWith("Conv")).map(({ node }) => node));
-    this.kernels = kernelsOf(subject);
     const units = groupLayers(subject.layers).map(({ layers, choices }): Unit => {
       const kernels = new Set<string>();
       return {

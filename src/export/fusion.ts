@@ -31,6 +31,7 @@ const quantizedProducts: Readonly<Record<string, { readonly kernel: Kernel; read
   ConvInteger: { kernel: "integer", port: 1 },
   DynamicQuantizeMatMul: { kernel: "integer", port: 1 },
   MatMulNBits: { kernel: "blockwise", port: 1 },
+  GatherBlockQuantized: { kernel: "blockwise", port: 0 },
 };
 
 /**

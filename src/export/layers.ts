@@ -3,14 +3,20 @@ import type { Graph } from "../onnx/graph.js";
 import { canonicalDomain } from "../onnx/validate.js";
 import { elementCount } from "../tensor.js";
 import { layerOperators } from "./layer-operators.js";
+import { tableOf } from "./tables.js";
 
-/** A node that multiplies an activation by a stored float weight: what a plan chooses formats for. */
+/**
+ * What a plan chooses formats for: a node that multiplies an activation by a stored float weight or by another activation, or that reads
+ * the rows of a stored table.
+ */
 export interface Layer {
   readonly node: string;
   readonly op: string;
-  readonly weight: LayerWeight;
+  /** Absent where two activations are multiplied. */
+  readonly weight: LayerWeight | undefined;
   readonly bias: LayerBias | undefined;
-  readonly input: LayerInput;
+  /** The activations that it multiplies: one next to a weight, two without a weight, none where the weight is a table. */
+  readonly inputs: readonly LayerInput[];
   /** The layer's result, behind its bias. */
   readonly output: string;
   /** Whether it is the plain sum of a product and a bias vector that integer kernels compute. */
@@ -22,7 +28,7 @@ export interface LayerWeight {
   readonly initializer: string;
   readonly port: number;
   readonly dims: readonly number[];
-  /** Axis along which output channels lie. */
+  /** Axis along which output channels lie: the rows, of a table. */
   readonly channelAxis: number;
   readonly channels: number;
 }
@@ -31,6 +37,8 @@ export interface LayerWeight {
 export interface LayerWork {
   readonly tensor: string;
   readonly macsPerElement: number;
+  /** Size that they are multiplied by besides, where no weight tells it. */
+  readonly size?: { readonly tensor: string; readonly axis: number };
 }
 
 /** A constant added to each output channel, by the layer itself or by an Add that is the only reader of its product. */
@@ -44,17 +52,28 @@ export interface LayerBias {
 export interface LayerInput {
   readonly tensor: string;
   readonly port: number;
-  /** Axis of the activation that the product sums over, and its size. */
+  /** Axis of the activation that the product sums over. */
   readonly channelAxis: number;
-  readonly channels: number;
+  /** Its size; undefined where no weight tells it. */
+  readonly channels: number | undefined;
+}
+
+/** A layer that has a weight. */
+export type WeightedLayer = Layer & { readonly weight: LayerWeight };
+
+export function hasWeight<L extends Layer>(layer: L): layer is L & WeightedLayer {
+  return layer.weight !== undefined;
 }
 
 /** The layers of a model, in graph order. Nodes inside subgraphs are not among them. */
 export function findLayers(graph: Graph): Layer[] {
-  return graph.nodes.flatMap((node) => layerOf(graph, node) ?? []);
+  const products = new Map(
+    graph.nodes.flatMap((node) => productOf(graph, node) ?? []).map((layer) => [layer.node, layer]),
+  );
+  return graph.nodes.flatMap((node) => products.get(node.name) ?? tableOf(graph, node, products) ?? []);
 }
 
-function layerOf(graph: Graph, node: NodeProto): Layer | undefined {
+function productOf(graph: Graph, node: NodeProto): Layer | undefined {
   const operator = canonicalDomain(node.domain) === "" ? layerOperators[node.opType] : undefined;
   if (operator === undefined) return undefined;
   const initializer = node.input[operator.weightPort]!;
@@ -74,7 +93,7 @@ function layerOf(graph: Graph, node: NodeProto): Layer | undefined {
     op: node.opType,
     weight: { initializer, port: operator.weightPort, dims, channelAxis: shape.weightAxis, channels },
     bias: bias.bias,
-    input: { tensor, port: 0, channelAxis: shape.inputAxis, channels: shape.inputChannels },
+    inputs: [{ tensor, port: 0, channelAxis: shape.inputAxis, channels: shape.inputChannels }],
     output: bias.output,
     plain: shape.plain && bias.plain,
     work:
@@ -83,7 +102,6 @@ function layerOf(graph: Graph, node: NodeProto): Layer | undefined {
         : { tensor, macsPerElement: elementCount(dims) / shape.inputChannels },
   };
 }
-
 interface FoundBias {
   readonly bias: LayerBias | undefined;
   readonly output: string;

@@ -5,7 +5,7 @@ import type { NodeProto } from "../onnx/generated/onnx_pb.js";
 import { Graph } from "../onnx/graph.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { upgradeOpset } from "../onnx/upgrade/index.js";
-import { BlockwiseProducts } from "./blockwise.js";
+import { PackedWeights } from "./blockwise.js";
 import type { EdgeLayout, Layout } from "./layout.js";
 import { quantizeActivation } from "./stored-activations.js";
 import { StoredConstants } from "./stored-constants.js";
@@ -37,8 +37,8 @@ export function exportModel(model: OnnxModel, layout: Layout): OnnxModel {
   // Last, since the nodes are replaced.
   const blockwise = layout.weights.filter((weight) => weight.kernel === "blockwise");
   if (blockwise.length > 0) {
-    const products = new BlockwiseProducts(copy, graph);
-    for (const weight of blockwise) products.replace(nodeOf(weight.node), weight);
+    const packed = new PackedWeights(copy, graph);
+    for (const weight of blockwise) packed.replace(nodeOf(weight.node), weight);
   }
   for (const { initializer } of [...layout.weights, ...layout.biases]) {
     if (graph.uses(initializer).length === 0 && !graph.isOutput(initializer)) graph.removeInitializer(initializer);
@@ -56,7 +56,7 @@ const castsSince: Readonly<Partial<Record<WeightFormat, { readonly opset: number
 
 /** DequantizeLinear has an axis, and Cast takes all 16-bit types, since operator set 13. */
 function neededVersions({ weights }: Layout): { readonly opset: number; readonly ir: bigint } {
-  const needs = weights.flatMap(({ storage }) => castsSince[storage] ?? []);
+  const needs = weights.flatMap(({ storage, kernel }) => (kernel === "blockwise" ? [] : (castsSince[storage] ?? [])));
   return needs.reduce((most, need) => (need.opset > most.opset ? need : most), { opset: 13, ir: 7n });
 }
 

@@ -6,10 +6,11 @@ import type { TensorOf } from "../../../tensor.js";
 import { activationQuantizer } from "../../activation-quantizer.js";
 import { biasQuantizer, scalesThatHoldBias } from "../../bias-quantizer.js";
 import { keptQuantizer } from "../../kept-quantizers.js";
-import type { Layer } from "../../layers.js";
+import { hasWeight, type Layer, type WeightedLayer } from "../../layers.js";
 import type { BiasLayout, Layout, Range, WeightLayout } from "../../layout.js";
-import { blockQuantizer, quantizerOfWeight, takesScales } from "../../weight-quantizer.js";
+import { blockQuantizer, quantizerOfWeight, rowQuantizer, takesScales } from "../../weight-quantizer.js";
 import type { LayoutOptions } from "../target.js";
+import { isStoredPacked } from "./choices.js";
 import { edgesOf } from "./edges.js";
 import { type IntegerRegions, integerRegions } from "./regions.js";
 
@@ -28,9 +29,9 @@ export function layoutOf(
   const biases: BiasLayout[] = [];
   for (const layer of layers) {
     const format = choices.get(layer.node)?.weight ?? "float";
-    if (format === "float") continue;
+    if (format === "float" || !hasWeight(layer)) continue;
     const bias = biasOf(graph, layer, format, options);
-    const inputScale = isInteger(layer) ? quantizerOf(layer.input.tensor).scales[0]! : undefined;
+    const inputScale = isInteger(layer) ? quantizerOf(layer.inputs[0]!.tensor).scales[0]! : undefined;
     const weight = weightOf(graph, layer, format, inputScale, bias?.values, options);
     weights.push(weight);
     if (bias === undefined) continue;
@@ -59,7 +60,7 @@ function biasOf(
 /** @param inputScale - Of the codes that an integer kernel multiplies the weight by; undefined for other kernels. */
 function weightOf(
   graph: Graph,
-  layer: Layer,
+  layer: WeightedLayer,
   format: WeightFormat,
   inputScale: number | undefined,
   bias: Float32Array | undefined,
@@ -73,6 +74,9 @@ function weightOf(
   if (isBlocked(format)) {
     const quantizer = kept(() => blockQuantizer(layer, weight, format));
     return { ...place, quantizer, storage: format, kernel: "blockwise" };
+  }
+  if (isStoredPacked(graph, layer, format)) {
+    return { ...place, quantizer: rowQuantizer(layer, weight, format, options), storage: format, kernel: "blockwise" };
   }
   const kernel = inputScale === undefined ? "float" : "integer";
   if (!takesScales(format)) {
