@@ -125,7 +125,10 @@ async function planOf(
         weight: weight?.initializer ?? null,
         weightFormat: choice.weight,
         activationFormat: choice.activation,
-        why: explain(groups[at]!, assignment[at]!, takenBack.has(at)),
+        why:
+          weight === undefined && groups[at]!.choices.length === 1
+            ? "no bytes to save, and its time was not asked for"
+            : explain(groups[at]!, assignment[at]!, takenBack.has(at)),
       };
     }),
     before,

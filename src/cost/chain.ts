@@ -1,5 +1,6 @@
 import { BitwrightError } from "../errors.js";
 import type { Layout, Range } from "../export/layout.js";
+import { plannedKernels } from "../export/planned-kernels.js";
 import { exportModel } from "../export/qdq.js";
 import type { PlannedLayer, Target } from "../export/targets/target.js";
 import { choiceKey, type LayerChoice } from "../formats.js";
@@ -252,12 +253,14 @@ function kernelsOf({ model, target, layers, ranges }: LatencySubject): Record<st
   );
   for (const [key, choice] of choices) {
     const takers = layers.filter((layer) => layer.choices.some((own) => choiceKey(own) === key));
-    const { weights } = target.layout(model, new Map(takers.map(({ node }) => [node, choice])), ranges);
-    // Products with packed weights take as long as their packing makes them; other kernels never see how a weight is stored.
-    const found = new Map(
-      weights.map(({ node, kernel, storage }) => [node, kernel === "blockwise" ? `${kernel} ${storage}` : kernel]),
-    );
-    for (const { node } of takers) kernels[node]![key] = found.get(node) ?? floatKernel;
+    const layout = target.layout(model, new Map(takers.map(({ node }) => [node, choice])), ranges);
+    const planned = plannedKernels(takers, layout);
+    const storages = new Map(layout.weights.map(({ node, storage }) => [node, storage]));
+    for (const { node } of takers) {
+      const kernel = planned.get(node) ?? floatKernel;
+      // Products with packed weights take as long as their packing makes them; other kernels never see how a weight is stored.
+      kernels[node]![key] = kernel === "blockwise" ? `${kernel} ${storages.get(node)}` : kernel;
+    }
   }
   return kernels;
 }

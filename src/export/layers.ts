@@ -1,4 +1,4 @@
-import type { NodeProto } from "../onnx/generated/onnx_pb.js";
+import { type NodeProto, TensorProto_DataType } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
 import { canonicalDomain } from "../onnx/validate.js";
 import { elementCount } from "../tensor.js";
@@ -68,7 +68,9 @@ export function hasWeight<L extends Layer>(layer: L): layer is L & WeightedLayer
 /** The layers of a model, in graph order. Nodes inside subgraphs are not among them. */
 export function findLayers(graph: Graph): Layer[] {
   const products = new Map(
-    graph.nodes.flatMap((node) => productOf(graph, node) ?? []).map((layer) => [layer.node, layer]),
+    graph.nodes
+      .flatMap((node) => productOf(graph, node) ?? activationProductOf(graph, node) ?? [])
+      .map((layer) => [layer.node, layer]),
   );
   return graph.nodes.flatMap((node) => products.get(node.name) ?? tableOf(graph, node, products) ?? []);
 }
@@ -102,6 +104,33 @@ function productOf(graph: Graph, node: NodeProto): Layer | undefined {
         : { tensor, macsPerElement: elementCount(dims) / shape.inputChannels },
   };
 }
+/** A product of two activations, such as those of attention. */
+function activationProductOf(graph: Graph, node: NodeProto): Layer | undefined {
+  if (node.opType !== "MatMul" || canonicalDomain(node.domain) !== "") return undefined;
+  const [left, right] = node.input as [string, string];
+  if ([left, right].some((name) => graph.initializer(name) !== undefined || isOtherInput(graph, name)))
+    return undefined;
+  return {
+    node: node.name,
+    op: node.opType,
+    weight: undefined,
+    bias: undefined,
+    inputs: [
+      { tensor: left, port: 0, channelAxis: -1, channels: undefined },
+      { tensor: right, port: 1, channelAxis: -2, channels: undefined },
+    ],
+    output: node.output[0]!,
+    plain: true,
+    work: { tensor: node.output[0]!, macsPerElement: 1, size: { tensor: left, axis: -1 } },
+  };
+}
+
+/** Whether a value is an input of the graph that holds something else than float32. */
+function isOtherInput(graph: Graph, name: string): boolean {
+  const input = graph.proto.input.find((candidate) => candidate.name === name);
+  return input?.type?.value.case === "tensorType" && input.type.value.value.elemType !== TensorProto_DataType.FLOAT;
+}
+
 interface FoundBias {
   readonly bias: LayerBias | undefined;
   readonly output: string;

@@ -180,9 +180,9 @@ describe("tables", () => {
       .constant("table", randomTensor([40, 40], 1))
       .node("Gather", ["table", "words"], ["rows"])
       .node("Exp", ["table"], ["e"])
-      .node("MatMul", ["rows", "e"], ["y"])
+      .node("MatMul", ["rows", "e"], ["y"], {}, { name: "scores" })
       .output("y");
-    expect(namesOf(multiplied.build())).toEqual([]);
+    expect(namesOf(multiplied.build())).toEqual(["scores"]);
     const leaving = embedding(48);
     leaving.graph.output.push({ ...leaving.graph.output[0]!, name: "table" });
     expect(ortCpu.layers(leaving)[0]!.choices.map(choiceKey)).toEqual(["float/float"]);
