@@ -5,6 +5,7 @@ import { BitwrightError } from "./errors.js";
 import { type UnsupportedOp, unsupportedOps } from "./evaluate/engine-model.js";
 import { targets } from "./export/targets/index.js";
 import { choiceKey } from "./formats.js";
+import { type KeptFloat, keptFloat } from "./kept-float.js";
 import { type Change, cleanModel } from "./onnx/clean/index.js";
 import { cloneMessage } from "./onnx/clone.js";
 import { Graph } from "./onnx/graph.js";
@@ -14,6 +15,7 @@ import type { OnnxModel } from "./onnx/model.js";
 import { encodeProgram } from "./onnx/program.js";
 import { declaredTypes } from "./onnx/value-types.js";
 import type { Options } from "./options.js";
+import { type PassedOver, passedOver } from "./passed-over.js";
 import { elementCount } from "./tensor.js";
 
 /** What a model is made of, before anything is decided. */
@@ -28,6 +30,10 @@ export interface Inspection {
   readonly ops: readonly { readonly op: string; readonly count: number }[];
   /** What can be quantized, in graph order, after the clean-up. */
   readonly layers: readonly InspectedLayer[];
+  /** Stored floats that stay as they are whatever is chosen, by the reason, the most bytes first. */
+  readonly keptFloat: readonly KeptFloat[];
+  /** Products that are no layers, and why. */
+  readonly passedOver: readonly PassedOver[];
   /** Multiply-accumulates of all layers for one sample; null when a size that is open decides. */
   readonly macs: number | null;
   /** What the engine lacks of the cleaned model. */
@@ -70,7 +76,8 @@ export interface InspectOptions extends Pick<Options, "target"> {
 export async function inspect(backend: Backend, original: OnnxModel, options: InspectOptions): Promise<Inspection> {
   const { model, changes } = cleanModel(original);
   const shapes = shapesOf(model, options.sizes ?? {});
-  const layers = targets[options.target].layers(model).map((layer): InspectedLayer => {
+  const planned = targets[options.target].layers(model);
+  const layers = planned.map((layer): InspectedLayer => {
     const { node, op, weight, choices, group } = layer;
     return {
       node,
@@ -91,6 +98,8 @@ export async function inspect(backend: Backend, original: OnnxModel, options: In
     outputs: ports(original, "output"),
     ops: countOps(original),
     layers,
+    keptFloat: keptFloat(model, planned),
+    passedOver: passedOver(model, planned),
     macs: layers.reduce<number | null>((sum, { macs }) => (sum === null || macs === null ? null : sum + macs), 0),
     unsupported: await unsupported(backend, model),
     changes,

@@ -1,5 +1,6 @@
 import type { PairedComparison } from "./data/statistics.js";
 import { type Format, formats, type LayerChoice } from "./formats.js";
+import type { KeptFloat } from "./kept-float.js";
 import type { Change } from "./onnx/clean/index.js";
 import type { Limits } from "./options.js";
 import type { GroupChoice, Proof, SearchGroup, SearchStep } from "./search/problem.js";
@@ -14,6 +15,8 @@ export interface Plan {
   readonly criterion: string;
   readonly limits: Limits;
   readonly layers: readonly PlanLayer[];
+  /** Floats that the file holds as the float model does, by the reason, the most bytes first. */
+  readonly keptFloat: readonly KeptFloat[];
   readonly before: Figures;
   readonly after: Figures;
   readonly predicted: {

@@ -8,6 +8,7 @@ import { measureWorkspaceLatency } from "./cost/workspace-latency-node.js";
 import type { Dataset } from "./data/dataset.js";
 import { openDataset } from "./data/open-node.js";
 import { requireSamples } from "./data/splits.js";
+import { keptFloat } from "./kept-float.js";
 import { checkLimits } from "./limits.js";
 import { modelFileBytes, readModelFile, writeModelFile } from "./onnx/model-node.js";
 import { type Limits, type Options, type RunOptions, resolveOptions } from "./options.js";
@@ -93,7 +94,7 @@ async function planOf(
   path: string,
   { limits }: QuantizeOptions,
 ): Promise<Plan> {
-  const { dataset, options, layers, changes } = workspace;
+  const { dataset, model, options, layers, changes } = workspace;
   const chosen = choices(assignment);
   const { loss, used } = predict(assignment);
   const group = new Map(groups.flatMap((g, i) => g.layers.map((node) => [node, i] as const)));
@@ -131,6 +132,7 @@ async function planOf(
             : explain(groups[at]!, assignment[at]!, takenBack.has(at)),
       };
     }),
+    keptFloat: keptFloat(model, layers, chosen),
     before,
     after,
     predicted,

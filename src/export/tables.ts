@@ -14,7 +14,7 @@ const readers: Readonly<Record<string, readonly number[]>> = {
 };
 
 /** What is smaller is left alone: names and scales would take up what narrow elements save. */
-const fewestElements = 1024;
+export const fewestElements = 1024;
 
 /**
  * The node as a reader of a stored table, such as an embedding: nothing is multiplied, but the bytes of the table are there to be saved.

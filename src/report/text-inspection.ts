@@ -1,5 +1,6 @@
 import type { Inspection } from "../inspect.js";
 import { columns } from "./columns.js";
+import { describeKept } from "./kept.js";
 import { bytes, count, plural } from "./units.js";
 
 /** An inspection for a terminal. */
@@ -10,6 +11,8 @@ export function textInspection({
   outputs,
   ops,
   layers,
+  keptFloat,
+  passedOver,
   macs,
   unsupported,
   changes,
@@ -35,6 +38,8 @@ export function textInspection({
     ...columns([["layer", "op", "weight", "bytes", "MACs", "choices (weight/activation)"], ...rows]),
     "",
     `${plural(layers.length, "layer")}, ${bytes(weights)} of weights, ${macs === null ? "MACs depend on open sizes (--size)" : `${count(macs)} MACs a sample`}`,
+    ...describeKept(keptFloat),
+    ...passedOver.map(({ op, nodes, reason }) => `${plural(nodes.length, `${op} node`)} stay float: ${reason}`),
     ...(unsupported.length === 0
       ? ["the engine supports every operator"]
       : ["the engine lacks:", ...unsupported.map(({ op, nodes }) => `  ${op}: ${nodes.join(", ")}`)]),

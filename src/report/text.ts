@@ -1,6 +1,7 @@
 import type { PairedComparison } from "../data/statistics.js";
 import type { Plan, Verified } from "../plan.js";
 import { columns } from "./columns.js";
+import { describeKept } from "./kept.js";
 import { describeUnmet } from "./limits.js";
 import type { Report, ReportLayer } from "./report.js";
 import { bytes, digits, metricValue, milliseconds, percent, plural } from "./units.js";
@@ -12,7 +13,11 @@ const mostLayers = 24;
 export function textReport(report: Report, { verbose = false } = {}): string {
   const { layers } = report;
   const table = verbose || layers.length <= mostLayers ? layerTable(layers) : summary(report);
-  return [...table, "", ...figures(report), "", ...verification(report)].join("\n");
+  const parts = [table, describeKept(report.plan.keptFloat), figures(report), verification(report)];
+  return parts
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join("\n"))
+    .join("\n\n");
 }
 
 function layerTable(layers: readonly ReportLayer[]): string[] {
