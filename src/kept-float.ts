@@ -68,7 +68,8 @@ function reasonsOfLayers(
   for (const { bias } of layers) if (bias !== undefined) reasons.set(bias.initializer, "biases");
   for (const layer of layers.filter(hasWeight)) {
     const { initializer } = layer.weight;
-    if (layer.choices.every(({ weight }) => weight === "float"))
+    if (layer.weight.copyOf !== undefined) reasons.set(initializer, undefined);
+    else if (layer.choices.every(({ weight }) => weight === "float"))
       reasons.set(initializer, "no format that may be taken fits all that reads it");
     else if (choices === undefined || (choices.get(layer.node)?.weight ?? "float") !== "float")
       reasons.set(initializer, undefined);

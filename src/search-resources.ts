@@ -3,7 +3,7 @@ import { type Amount, resolveAmount } from "./amount.js";
 import { layerBytes } from "./cost/bytes.js";
 import { type LatencyModel, latencyResource } from "./cost/latency-model.js";
 import { layerMacs, workTensors } from "./cost/macs.js";
-import { hasWeight, type WeightedLayer } from "./export/layers.js";
+import { hasWeight, storedIn, type WeightedLayer } from "./export/layers.js";
 import type { Layout } from "./export/layout.js";
 import { exportModel } from "./export/qdq.js";
 import { formats, type LayerChoice } from "./formats.js";
@@ -15,6 +15,7 @@ import { everyTensor } from "./onnx/traverse.js";
 import type { Limits } from "./options.js";
 import type { Control } from "./progress.js";
 import type { Factor, Resource } from "./search/problem.js";
+import { elementCount } from "./tensor.js";
 import type { Workspace } from "./workspace.js";
 
 /** What configurations use of everything that is known, with the user's limits. */
@@ -66,7 +67,7 @@ function bytesResource(
 ): Resource {
   const tensors = (group: LayerGroup, choice: LayerChoice) =>
     sum(withOwnWeight(group), (layer) => layerBytes(layer, choice));
-  const fixed = fileBytes(model) - sum(groups, (group) => tensors(group, group.choices[0]!));
+  const fixed = fileBytes(model) - sum(groups, (group) => tensors(group, group.choices[0]!)) - copiedBytes(groups);
   if (limit === undefined) return { name: "bytes", fixed, factors: unaryFactors(groups, tensors) };
   /** What a file in which every group takes such a choice, if it has one, has beyond its tensors, for each layer that does. */
   const extra = (isMeant: (choice: LayerChoice) => boolean) => {
@@ -93,7 +94,16 @@ function bytesResource(
 
 /** Layers of a group that share one weight store it once. */
 function withOwnWeight({ layers }: LayerGroup): WeightedLayer[] {
-  return [...new Map(layers.filter(hasWeight).map((layer) => [layer.weight.initializer, layer])).values()];
+  return [...new Map(layers.filter(hasWeight).map((layer) => [storedIn(layer.weight), layer])).values()];
+}
+
+/** Bytes of weights that the model holds and the file does not. */
+function copiedBytes(groups: readonly LayerGroup[]): number {
+  const weights = groups.flatMap(({ layers }) => layers.filter(hasWeight).map(({ weight }) => weight));
+  const copies = new Map(
+    weights.flatMap((weight) => (weight.copyOf === undefined ? [] : [[weight.initializer, weight]])),
+  );
+  return sum([...copies.values()], ({ dims }) => 4 * elementCount(dims));
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Dataset } from "../data/dataset.js";
 import type { EngineModel } from "../evaluate/engine-model.js";
-import { hasWeight, type WeightedLayer } from "../export/layers.js";
+import { hasWeight, storedIn, type WeightedLayer } from "../export/layers.js";
 import type { PlannedLayer } from "../export/targets/target.js";
 import { takesScales, type WeightScales } from "../export/weight-quantizer.js";
 import { type Format, formats } from "../formats.js";
@@ -73,7 +73,7 @@ function tasksOf({ layers, model }: RoundWeightsOptions): Task[] {
   return tasks.filter(({ layer: { op, weight } }) =>
     weighted.every(
       (other) =>
-        other.weight.initializer !== weight.initializer ||
+        storedIn(other.weight) !== storedIn(weight) ||
         (other.op === op && other.weight.channelAxis === weight.channelAxis),
     ),
   );

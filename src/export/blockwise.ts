@@ -7,6 +7,7 @@ import type { Quantizer } from "../quantizer.js";
 import type { TensorOf } from "../tensor.js";
 import { quantizeToCodes } from "./codes.js";
 import type { PackedWeight } from "./layout.js";
+import { transposed } from "./transposed.js";
 
 const domain = "com.microsoft";
 
@@ -172,10 +173,4 @@ function packRows(codes: Int32Array, rows: number, bits: 4 | 8): Uint8Array {
     packed[Math.floor(i / length) * bytes + Math.floor(column / perByte)]! |= codes[i]! << (bits * (column % perByte));
   }
   return packed;
-}
-
-/** A matrix of so many columns with its rows and columns exchanged. */
-function transposed<T extends Int32Array | Float32Array>(matrix: T, columns: number): T {
-  const rows = matrix.length / columns;
-  return matrix.map((_, i) => matrix[(i % rows) * columns + Math.floor(i / rows)]!) as T;
 }

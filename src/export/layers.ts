@@ -4,6 +4,7 @@ import { canonicalDomain } from "../onnx/validate.js";
 import { elementCount } from "../tensor.js";
 import { layerOperators } from "./layer-operators.js";
 import { tableOf } from "./tables.js";
+import { tieCopies } from "./tied-copies.js";
 
 /**
  * What a plan chooses formats for: a node that multiplies an activation by a stored float weight or by another activation, or that reads
@@ -26,6 +27,8 @@ export interface Layer {
 
 export interface LayerWeight {
   readonly initializer: string;
+  /** The table that this is a transposed copy of, as exporters make one for tied matrices: the file holds the table alone. */
+  readonly copyOf?: string;
   readonly port: number;
   readonly dims: readonly number[];
   /** Axis along which output channels lie: the rows, of a table. */
@@ -65,6 +68,11 @@ export function hasWeight<L extends Layer>(layer: L): layer is L & WeightedLayer
   return layer.weight !== undefined;
 }
 
+/** The initializer that holds a weight in the file. */
+export function storedIn({ initializer, copyOf }: LayerWeight): string {
+  return copyOf ?? initializer;
+}
+
 /** The layers of a model, in graph order. Nodes inside subgraphs are not among them. */
 export function findLayers(graph: Graph): Layer[] {
   const products = new Map(
@@ -72,7 +80,8 @@ export function findLayers(graph: Graph): Layer[] {
       .flatMap((node) => productOf(graph, node) ?? activationProductOf(graph, node) ?? [])
       .map((layer) => [layer.node, layer]),
   );
-  return graph.nodes.flatMap((node) => products.get(node.name) ?? tableOf(graph, node, products) ?? []);
+  const layers = graph.nodes.flatMap((node) => products.get(node.name) ?? tableOf(graph, node, products) ?? []);
+  return tieCopies(graph, layers);
 }
 
 function productOf(graph: Graph, node: NodeProto): Layer | undefined {

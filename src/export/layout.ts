@@ -17,6 +17,14 @@ export interface Layout {
   readonly weights: readonly WeightLayout[];
   readonly biases: readonly BiasLayout[];
   readonly edges: readonly EdgeLayout[];
+  /** Initializers that are not stored: the file has another one's transpose for each, made at load. */
+  readonly copies?: readonly StoredCopy[];
+}
+
+/** A transposed copy of an initializer. Where the one has a layout, the other has the same. */
+export interface StoredCopy {
+  readonly initializer: string;
+  readonly of: string;
 }
 
 /** A layer whose weight is stored in another format than the model's own. */

@@ -1,7 +1,7 @@
 import { BitwrightError } from "../../errors.js";
 import { choiceKey, type LayerChoice } from "../../formats.js";
 import { Graph } from "../../onnx/graph.js";
-import { findLayers } from "../layers.js";
+import { findLayers, storedIn } from "../layers.js";
 import { clampBehind } from "./ort-cpu/activation-function.js";
 import { choicesOf } from "./ort-cpu/choices.js";
 import { flowNode } from "./ort-cpu/flow-operators.js";
@@ -48,7 +48,7 @@ function plannedLayers(graph: Graph): PlannedLayer[] {
   return layers.map((layer) => ({
     ...layer,
     choices: choicesOf(graph, layer, layers),
-    group: layer.weight?.initializer ?? layer.node,
+    group: layer.weight === undefined ? layer.node : storedIn(layer.weight),
   }));
 }
 

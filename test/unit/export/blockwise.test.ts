@@ -71,7 +71,8 @@ async function check(
   output: string,
   tolerance: number,
 ) {
-  const layout = ortCpu.layout(model, choices, await observeRanges(model, feeds));
+  // Codes of 7 bits do not saturate sums of pairs on any processor.
+  const layout = ortCpu.layout(model, choices, await observeRanges(model, feeds), { reduceRange: true });
   const exported = exportModel(model, layout);
   const path = join(folder, "model.onnx");
   await writeModelFile(exported, path);

@@ -8,7 +8,7 @@ import {
   type WeightFormat,
 } from "../../../formats.js";
 import { capturedPort, type Graph } from "../../../onnx/graph.js";
-import { hasWeight, type Layer, type WeightedLayer } from "../../layers.js";
+import { hasWeight, type Layer, type LayerWeight, storedIn, type WeightedLayer } from "../../layers.js";
 import { clampBehind } from "./activation-function.js";
 
 const float: LayerChoice = { weight: "float", activation: "float" };
@@ -40,9 +40,11 @@ export function choicesOf(graph: Graph, layer: Layer, layers: readonly Layer[]):
   const { initializer } = layer.weight;
   if (graph.isOutput(initializer)) return [float];
   const sharers = sharersOf(layer, layers);
-  if (sharers.some(({ weight }) => weight.channelAxis !== layer.weight.channelAxis)) return [float, ...unscaled];
+  if (sharers.some(({ weight }) => storedAxis(weight) !== storedAxis(layer.weight))) return [float, ...unscaled];
   // Others read the float weight that is made of the stored one at load. Kernels that read codes leave none.
-  const alone = graph.uses(initializer).length === sharers.length;
+  const stored = new Set(sharers.map(({ weight }) => weight.initializer));
+  const uses = [...stored].reduce((sum, name) => sum + graph.uses(name).length, 0);
+  const alone = uses === sharers.length;
   const integer = alone && sharers.every((sharer) => hasIntegerKernel(graph, sharer));
   const isShared = sharers.some(({ op }) => op !== layer.op);
   const blocks = alone
@@ -63,11 +65,16 @@ export function choicesOf(graph: Graph, layer: Layer, layers: readonly Layer[]):
 }
 
 /** Whether a weight is stored as codes that are unpacked where they are read, rather than as a tensor that is made float at load. */
-export function isStoredPacked(graph: Graph, layer: WeightedLayer, format: WeightFormat): format is PackedFormat {
+export function isStoredPacked(
+  graph: Graph,
+  layer: WeightedLayer,
+  layers: readonly Layer[],
+  format: WeightFormat,
+): format is PackedFormat {
   if (isBlocked(format)) return true;
-  const { initializer } = layer.weight;
-  const isGathered = graph.uses(initializer).every(({ node, port }) => port === 0 && node.opType === "Gather");
-  return isPacked(format) && isGathered && gathersRows(layer, format);
+  const sharers = sharersOf(layer, layers);
+  const alone = graph.uses(layer.weight.initializer).length === sharers.length;
+  return isPacked(format) && alone && sharers.every((sharer) => sharer.op === "Gather" && gathersRows(sharer, format));
 }
 
 /** Whether GatherBlockQuantized can take a table: rows of a matrix, of whole bytes. */
@@ -76,7 +83,12 @@ function gathersRows({ weight: { dims, channelAxis } }: WeightedLayer, format: P
 }
 
 function sharersOf({ weight }: WeightedLayer, layers: readonly Layer[]): WeightedLayer[] {
-  return layers.filter(hasWeight).filter((other) => other.weight.initializer === weight.initializer);
+  return layers.filter(hasWeight).filter((other) => storedIn(other.weight) === storedIn(weight));
+}
+
+/** The axis of output channels in what the file holds. */
+function storedAxis({ channelAxis, copyOf }: LayerWeight): number {
+  return copyOf === undefined ? channelAxis : 1 - channelAxis;
 }
 
 function hasIntegerKernel(graph: Graph, { op, plain, output }: Layer): boolean {
