@@ -32,11 +32,11 @@ function coveringScales({ data, dims }: TensorOf<"float32">, granularity: Granul
   return peaks.map((peak) => peak / limit);
 }
 
-/** A weight on the symmetric grid of a format. */
+/** A weight on the grid of a format. */
 export interface RoundedWeight {
-  /** One for each output channel. */
+  /** One for each output channel; those of blocks are what their quantizer has. */
   readonly scales: Float32Array;
-  /** Whole multiples of the scales, shaped like the weight. */
+  /** Values on the grid, shaped like the weight. */
   readonly values: Float32Array;
 }
 

@@ -17,7 +17,7 @@ function layer(node: string, choices: readonly LayerChoice[], group = node): Pla
     choices,
     weight: { initializer: `w ${group}`, port: 1, dims: [4, 3, 2, 2], channelAxis: 0, channels: 4 },
     bias: undefined,
-    input: { tensor: "x", port: 0, channelAxis: 1, channels: 3 },
+    inputs: [{ tensor: "x", port: 0, channelAxis: 1, channels: 3 }],
     output: `y ${node}`,
     plain: true,
     work: { tensor: `y ${node}`, macsPerElement: 12 },

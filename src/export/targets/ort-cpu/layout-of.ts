@@ -94,7 +94,8 @@ function weightOf(
     keptQuantizer(graph.initializer(initializer)!, `${format} ${channelAxis}`, make);
   if (isBlocked(format)) {
     const quantizer = kept(() => blockQuantizer(layer, weight, format));
-    return { ...place, quantizer, storage: format, kernel: "blockwise" };
+    const rounded = options.roundedWeights?.(layer, format);
+    return { ...place, quantizer, ...(rounded && { values: rounded.values }), storage: format, kernel: "blockwise" };
   }
   if (isStoredPacked(graph, layer, layers, format)) {
     return { ...place, quantizer: rowQuantizer(layer, weight, format, options), storage: format, kernel: "blockwise" };
