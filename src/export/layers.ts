@@ -170,5 +170,7 @@ function addedBias(graph: Graph, node: NodeProto, length: number): FoundBias {
 
 function isFloatVector(graph: Graph, name: string, length: number): boolean {
   const value = graph.constant(name);
-  return value?.dtype === "float32" && value.dims.length === 1 && value.dims[0] === length;
+  // A matrix of one row is added like a vector.
+  const isRow = value?.dims.length === 1 || (value?.dims.length === 2 && value.dims[0] === 1);
+  return value?.dtype === "float32" && isRow && value.dims.at(-1) === length;
 }

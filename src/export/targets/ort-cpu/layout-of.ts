@@ -37,7 +37,7 @@ export function layoutOf(
     weights.push(weight);
     if (bias === undefined) continue;
     if (inputScale !== undefined)
-      biases.push({ ...bias, quantizer: biasQuantizer(weight.quantizer.scales, inputScale) });
+      biases.push({ ...bias, quantizer: biasQuantizer(weight.quantizer.scales, inputScale, bias.axis) });
     else if (bias.corrected) biases.push(bias);
   }
   const edges = edgesOf(graph, layers, regions, isInteger, quantizerOf);
@@ -57,13 +57,13 @@ function biasOf(
   layer: Layer,
   format: Format,
   { biasCorrections }: LayoutOptions,
-): (BiasLayout & { readonly corrected: boolean }) | undefined {
+): (BiasLayout & { readonly corrected: boolean; readonly axis: number }) | undefined {
   if (layer.bias === undefined) return undefined;
   const { node, port, initializer } = layer.bias;
-  const { data } = graph.constant(initializer) as TensorOf<"float32">;
+  const { data, dims } = graph.constant(initializer) as TensorOf<"float32">;
   const correction = graph.uses(initializer).length === 1 ? biasCorrections?.(layer, format) : undefined;
   const values = correction === undefined ? data : data.map((value, channel) => value - correction[channel]!);
-  return { node, port, initializer, values, corrected: correction !== undefined };
+  return { node, port, initializer, values, corrected: correction !== undefined, axis: dims.length - 1 };
 }
 
 /** @param inputScale - Of the codes that an integer kernel multiplies the weight by; undefined for other kernels. */
