@@ -29,7 +29,9 @@ export function textInspection({
   ]);
   const passes = new Map<string, number>();
   for (const { pass } of changes) passes.set(pass, (passes.get(pass) ?? 0) + 1);
-  const weights = layers.reduce((sum, layer) => sum + layer.bytes, 0);
+  // Layers of a group share a weight.
+  const stored = new Map(layers.map((layer) => [layer.group, layer.bytes]));
+  const weights = [...stored.values()].reduce((sum, own) => sum + own, 0);
   return [
     `${bytes(size)}, opset ${opset}; ${inputs.map(port).join(", ")} -> ${outputs.map(port).join(", ")}`,
     `operators: ${ops.map(({ op, count }) => `${op} ${count}`).join(", ")}`,
