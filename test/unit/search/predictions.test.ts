@@ -46,6 +46,12 @@ describe("costs of groups", () => {
     expect(costsOf(choices, scores)).toEqual([0, 1.1, 0.1, 0.2]);
   });
 
+  it("are those of both inputs of a product of two activations", () => {
+    const choices = [choice("float"), choice("float", "int8")];
+    const scores = { "a/activation": { cost: { int8: 1 } }, "a/second activation": { cost: { int8: 0.25 } } };
+    expect(costsOf(choices, scores)).toEqual([0, 1.25]);
+  });
+
   it("add up over the layers of a group", () => {
     const choices = [choice("float"), choice("int8")];
     const layers = [layer("a", choices, "shared"), layer("b", choices, "shared")];
