@@ -5,7 +5,7 @@
 // Needs dist/ (npm run build).
 import { parseArgs } from "node:util";
 import { loadBackend } from "../dist/backend/load-node.js";
-import { layerMacs } from "../dist/cost/macs.js";
+import { layerMacs, workTensors } from "../dist/cost/macs.js";
 import { openDataset } from "../dist/data/open-node.js";
 import { EngineModel } from "../dist/evaluate/engine-model.js";
 import { targets } from "../dist/export/targets/index.js";
@@ -35,12 +35,12 @@ const batch = Number(args.batch);
 const batches = dataset.batches(dataset.splits.search.slice(0, batch), batch)[Symbol.asyncIterator]();
 const { feeds } = (await batches.next()).value;
 
-const weights = [...new Set(layers.map(({ weight }) => engine.value(weight.initializer)))];
-const edges = layers.map(({ node, input }) => ({ node: engine.node(node), port: input.port }));
+const weights = [...new Set(layers.flatMap(({ weight }) => (weight ? [engine.value(weight.initializer)] : [])))];
+const edges = layers.flatMap(({ node, inputs }) => inputs.map(({ port }) => ({ node: engine.node(node), port })));
 const output = engine.outputs[0];
 await engine.run(feeds, { keep: true });
 const target = (await engine.read(output)).data;
-const tensors = [...new Set(layers.map(({ work }) => work.tensor))];
+const tensors = [...new Set(layers.flatMap(workTensors))];
 const shapes = new Map(await Promise.all(tensors.map(async (name) => [name, (await engine.read(name)).dims])));
 const macs = layers.reduce((sum, layer) => sum + layerMacs(layer, shapes), 0);
 

@@ -55,7 +55,7 @@ function row(name) {
   const { before, after, verified, layers } = plan;
   const value = (figure) => metricValue(before.metric, figure);
   const formats = ["int8", "int4", "fp16", "float"].map((format) =>
-    count(layers.filter((layer) => layer.weightFormat === format).length),
+    count(layers.filter(({ weight, weightFormat }) => weight !== null && weightFormat === format).length),
   );
   return [
     name,

@@ -6,6 +6,7 @@ import type { SavedWeights } from "./rounded-weights.js";
 import type { Site, SiteScores } from "./sensitivity/criterion.js";
 import type { CriterionName } from "./sensitivity/index.js";
 import type { Interactions } from "./sensitivity/interactions.js";
+import { activationSites, weightSite } from "./sensitivity/site-ids.js";
 
 /** What is known about a model on a data set: enough to search without measuring again. Saved as analysis.json. */
 export interface Analysis {
@@ -61,7 +62,6 @@ export function rangesOf({ ranges }: Analysis): Map<string, Range> {
 
 /** Predicted rise of the loss when a layer takes a choice: the sum over its sites, 0 for float. */
 export function predictedCost(scores: SiteScores, node: string, choice: LayerChoice): number {
-  const weight = scores[`${node}/weight`]?.cost[choice.weight] ?? 0;
-  const activation = scores[`${node}/activation`]?.cost[choice.activation] ?? 0;
-  return weight + activation;
+  const weight = scores[weightSite(node)]?.cost[choice.weight] ?? 0;
+  return activationSites(node).reduce((sum, site) => sum + (scores[site]?.cost[choice.activation] ?? 0), weight);
 }

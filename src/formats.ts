@@ -10,9 +10,14 @@ export const formats = {
   int16: { kind: "integer", bits: 16, scaled: true },
   fp8e4m3: { kind: "floating", bits: 8, exponentBits: 4, mantissaBits: 3, scaled: true },
   fp8e5m2: { kind: "floating", bits: 8, exponentBits: 5, mantissaBits: 2, scaled: true },
+  int8b32: { kind: "integer", bits: 8, scaled: true, block: 32 },
+  int8b128: { kind: "integer", bits: 8, scaled: true, block: 128 },
   int8: { kind: "integer", bits: 8, scaled: true },
+  int4b16: { kind: "integer", bits: 4, scaled: true, block: 16 },
   int4b32: { kind: "integer", bits: 4, scaled: true, block: 32 },
+  int4b64: { kind: "integer", bits: 4, scaled: true, block: 64 },
   int4b128: { kind: "integer", bits: 4, scaled: true, block: 128 },
+  int4b256: { kind: "integer", bits: 4, scaled: true, block: 256 },
   int4: { kind: "integer", bits: 4, scaled: true },
 } as const satisfies Record<string, FormatInfo>;
 
@@ -43,8 +48,15 @@ export type BlockedFormat = {
   [F in WeightFormat]: (typeof formats)[F] extends { readonly block: number } ? F : never;
 }[WeightFormat];
 
+/** Formats whose codes can be packed into bytes next to the scales that they are multiplied by. */
+export type PackedFormat = BlockedFormat | "int8" | "int4";
+
 export function isFloating(format: WeightFormat): format is FloatingFormat {
   return formats[format].kind === "floating";
+}
+
+export function isPacked(format: WeightFormat): format is PackedFormat {
+  return isBlocked(format) || format === "int8" || format === "int4";
 }
 
 export function isBlocked(format: WeightFormat): format is BlockedFormat {

@@ -1,10 +1,11 @@
 import type { Backend } from "./backend/backend.js";
 import { Graph as EngineGraph } from "./backend/graph.js";
-import { layerMacs } from "./cost/macs.js";
+import { layerMacs, workTensors } from "./cost/macs.js";
 import { BitwrightError } from "./errors.js";
 import { type UnsupportedOp, unsupportedOps } from "./evaluate/engine-model.js";
 import { targets } from "./export/targets/index.js";
 import { choiceKey } from "./formats.js";
+import { type KeptFloat, keptFloat } from "./kept-float.js";
 import { type Change, cleanModel } from "./onnx/clean/index.js";
 import { cloneMessage } from "./onnx/clone.js";
 import { Graph } from "./onnx/graph.js";
@@ -14,6 +15,7 @@ import type { OnnxModel } from "./onnx/model.js";
 import { encodeProgram } from "./onnx/program.js";
 import { declaredTypes } from "./onnx/value-types.js";
 import type { Options } from "./options.js";
+import { type PassedOver, passedOver } from "./passed-over.js";
 import { elementCount, type Feeds } from "./tensor.js";
 
 /** What a model is made of, before anything is decided. */
@@ -28,6 +30,10 @@ export interface Inspection {
   readonly ops: readonly { readonly op: string; readonly count: number }[];
   /** What can be quantized, in graph order, after the clean-up. */
   readonly layers: readonly InspectedLayer[];
+  /** Stored floats that stay as they are whatever is chosen, by the reason, the most bytes first. */
+  readonly keptFloat: readonly KeptFloat[];
+  /** Products that are no layers, and why. */
+  readonly passedOver: readonly PassedOver[];
   /** Multiply-accumulates of all layers for one sample; null when a size that is open decides. */
   readonly macs: number | null;
   /** What the engine lacks of the cleaned model. */
@@ -45,7 +51,9 @@ export interface Port {
 export interface InspectedLayer {
   readonly node: string;
   readonly op: string;
-  readonly weight: string;
+  /** Name of its initializer; null where two activations are multiplied. */
+  readonly weight: string | null;
+  /** Of the weight. */
   readonly dims: readonly number[];
   /** Of the float weight. */
   readonly bytes: number;
@@ -70,15 +78,16 @@ export interface InspectOptions extends Pick<Options, "target"> {
 export async function inspect(backend: Backend, original: OnnxModel, options: InspectOptions): Promise<Inspection> {
   const { model, changes } = cleanModel(original, { given: options.given });
   const shapes = shapesOf(model, options.sizes ?? {});
-  const layers = targets[options.target].layers(model).map((layer): InspectedLayer => {
+  const planned = targets[options.target].layers(model);
+  const layers = planned.map((layer): InspectedLayer => {
     const { node, op, weight, choices, group } = layer;
     return {
       node,
       op,
-      weight: weight.initializer,
-      dims: weight.dims,
-      bytes: 4 * elementCount(weight.dims),
-      macs: shapes.has(layer.work.tensor) ? layerMacs(layer, shapes) : null,
+      weight: weight?.initializer ?? null,
+      dims: weight?.dims ?? [],
+      bytes: weight === undefined ? 0 : 4 * elementCount(weight.dims),
+      macs: workTensors(layer).every((tensor) => shapes.has(tensor)) ? layerMacs(layer, shapes) : null,
       choices: choices.map(choiceKey),
       group,
     };
@@ -91,6 +100,8 @@ export async function inspect(backend: Backend, original: OnnxModel, options: In
     outputs: ports(original, "output"),
     ops: countOps(original),
     layers,
+    keptFloat: keptFloat(model, planned),
+    passedOver: passedOver(model, planned),
     macs: layers.reduce<number | null>((sum, { macs }) => (sum === null || macs === null ? null : sum + macs), 0),
     unsupported: await unsupported(backend, model),
     changes,

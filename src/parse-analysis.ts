@@ -53,8 +53,12 @@ function parseRange(field: Field): readonly [number, number] {
 function parseWeights(field: Field): SavedWeights[string] {
   field.object(Object.keys(formats));
   return record(field, (weight) => {
-    const { scales, codes } = weight.object(["scales", "codes"]);
-    return { scales: scales.text(), codes: codes.text() };
+    const { scales, codes, zeroPoints } = weight.object(["scales", "codes", "zeroPoints"]);
+    return {
+      scales: scales.text(),
+      codes: codes.text(),
+      ...(zeroPoints.present && { zeroPoints: zeroPoints.text() }),
+    };
   });
 }
 

@@ -1,6 +1,7 @@
 import type { FigureChange } from "./data/figure-change.js";
 import type { PairedComparison } from "./data/statistics.js";
 import { type Format, formats, type LayerChoice } from "./formats.js";
+import type { KeptFloat } from "./kept-float.js";
 import type { Change } from "./onnx/clean/index.js";
 import type { Limits } from "./options.js";
 import type { GroupChoice, Proof, SearchGroup, SearchStep } from "./search/problem.js";
@@ -15,6 +16,8 @@ export interface Plan {
   readonly criterion: string;
   readonly limits: Limits;
   readonly layers: readonly PlanLayer[];
+  /** Floats that the file holds as the float model does, by the reason, the most bytes first. */
+  readonly keptFloat: readonly KeptFloat[];
   readonly before: Figures;
   readonly after: Figures;
   readonly predicted: {
@@ -57,8 +60,8 @@ export interface Plan {
 export interface PlanLayer {
   readonly node: string;
   readonly op: string;
-  /** Name of the weight's initializer. */
-  readonly weight: string;
+  /** Name of the weight's initializer; null where two activations are multiplied. */
+  readonly weight: string | null;
   readonly weightFormat: Format;
   readonly activationFormat: Format;
   /** Why it has these formats. */

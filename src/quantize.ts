@@ -9,6 +9,7 @@ import { measureWorkspaceLatency } from "./cost/workspace-latency-node.js";
 import type { Dataset } from "./data/dataset.js";
 import { openDataset } from "./data/open-node.js";
 import { requireSamples } from "./data/splits.js";
+import { keptFloat } from "./kept-float.js";
 import { checkLimits } from "./limits.js";
 import { modelFileBytes, readModelFile, writeModelFile } from "./onnx/model-node.js";
 import { type Limits, type Options, type RunOptions, resolveOptions } from "./options.js";
@@ -96,7 +97,7 @@ async function planOf(
   path: string,
   { limits }: QuantizeOptions,
 ): Promise<Plan> {
-  const { dataset, options, layers, changes } = workspace;
+  const { dataset, model, options, layers, changes } = workspace;
   const chosen = choices(assignment);
   const { loss, used } = predict(assignment);
   const group = new Map(groups.flatMap((g, i) => g.layers.map((node) => [node, i] as const)));
@@ -130,12 +131,16 @@ async function planOf(
       return {
         node,
         op,
-        weight: weight.initializer,
+        weight: weight?.initializer ?? null,
         weightFormat: choice.weight,
         activationFormat: choice.activation,
-        why: explain(groups[at]!, assignment[at]!, takenBack.has(at)),
+        why:
+          weight === undefined && groups[at]!.choices.length === 1
+            ? "no bytes to save, and its time was not asked for"
+            : explain(groups[at]!, assignment[at]!, takenBack.has(at)),
       };
     }),
+    keptFloat: keptFloat(model, layers, chosen),
     before,
     after,
     predicted,

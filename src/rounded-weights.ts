@@ -1,9 +1,11 @@
 import { decodeBytes, decodeFloats, encodeBytes, encodeFloats } from "./base64.js";
 import { BitwrightError } from "./errors.js";
-import type { Layer } from "./export/layers.js";
+import { dequantizeCodes, scaleCount } from "./export/codes.js";
+import type { LayerWeight, WeightedLayer } from "./export/layers.js";
 import type { RoundedWeight, RoundedWeights } from "./export/weight-quantizer.js";
-import type { Format } from "./formats.js";
+import { type BlockedFormat, type Format, formats, isBlocked, type WeightFormat } from "./formats.js";
 import { packCodes, unpackCodes } from "./onnx/packed-codes.js";
+import type { Quantizer } from "./quantizer.js";
 import { elementCount } from "./tensor.js";
 
 /** Weights that are not rounded to nearest, by initializer and format, as an analysis keeps them. */
@@ -11,15 +13,26 @@ export type SavedWeights = Readonly<Record<string, Readonly<Partial<Record<Forma
 
 /** In base64. */
 export interface SavedWeight {
-  /** float32, one for each output channel. */
+  /** float32, one for each output channel, or for each block. */
   readonly scales: string;
   /** int8; two in a byte where no format needs more than 4 bits. */
   readonly codes: string;
+  /** One for each block, packed like the codes; absent where codes are symmetric. */
+  readonly zeroPoints?: string;
 }
 
 export function saveWeight(scales: Float32Array, codes: Int8Array, bits: number): SavedWeight {
   const bytes = bits === 4 ? packCodes(codes, 4) : new Uint8Array(codes.buffer, codes.byteOffset, codes.byteLength);
   return { scales: encodeFloats(scales), codes: encodeBytes(bytes) };
+}
+
+/** Codes of 4 bits, with a scale and a zero point for each block. */
+export function saveBlocks({ scales, zeroPoints }: Quantizer, codes: Uint8Array): SavedWeight {
+  return {
+    scales: encodeFloats(scales),
+    codes: encodeBytes(packCodes(codes, 4)),
+    zeroPoints: encodeBytes(packCodes(Uint8Array.from(zeroPoints), 4)),
+  };
 }
 
 /** What was read of saved weights so far; layouts tell weights apart by their arrays, so all have to share them. */
@@ -37,23 +50,53 @@ export function readWeights(saved: SavedWeights): RoundedWeights {
 }
 
 /** @throws BitwrightError `invalid-data` when it does not fit the layer. */
-function readWeight(saved: SavedWeight, { weight }: Layer, format: Format): RoundedWeight {
+function readWeight(saved: SavedWeight, layer: WeightedLayer, format: WeightFormat): RoundedWeight {
+  const { weight } = layer;
   const count = elementCount(weight.dims);
+  if (isBlocked(format)) return readBlocks(saved, layer, format);
   const scales = ifReadable(() => decodeFloats(saved.scales));
   const bytes = ifReadable(() => decodeBytes(saved.codes));
   const packed = format === "int4";
   if (scales?.length !== weight.channels || bytes?.length !== (packed ? Math.ceil(count / 2) : count)) {
-    throw new BitwrightError("invalid-data", "a rounded weight of the analysis is not usable", {
-      where: `roundedWeights, ${weight.initializer}, ${format}`,
-      expected: `${weight.channels} scales and ${count} codes in base64`,
-      remedy: "Analyze again.",
-    });
+    throw unusable(weight, format, `${weight.channels} scales and ${count} codes in base64`);
   }
   const codes = packed ? unpackCodes(bytes, 4, true, count) : new Int8Array(bytes.buffer);
   const inner = elementCount(weight.dims.slice(weight.channelAxis + 1));
   const values = new Float32Array(count);
   for (let i = 0; i < count; i++) values[i] = codes[i]! * scales[Math.floor(i / inner) % weight.channels]!;
   return { scales, values };
+}
+
+function readBlocks(saved: SavedWeight, { weight }: WeightedLayer, format: BlockedFormat): RoundedWeight {
+  const { dims, channelAxis } = weight;
+  const granularity = { kind: "block", axis: 1 - channelAxis, size: formats[format].block } as const;
+  const [count, blocks] = [elementCount(dims), scaleCount(dims, granularity)];
+  const scales = ifReadable(() => decodeFloats(saved.scales));
+  const codes = ifReadable(() => decodeBytes(saved.codes));
+  const zeroPoints = ifReadable(() => decodeBytes(saved.zeroPoints ?? ""));
+  const isWhole = (bytes: Uint8Array | undefined, length: number) => bytes?.length === Math.ceil(length / 2);
+  if (scales?.length !== blocks || !isWhole(codes, count) || !isWhole(zeroPoints, blocks)) {
+    throw unusable(weight, format, `${blocks} scales and zero points, and ${count} codes in base64`);
+  }
+  const integers = (bytes: Uint8Array, length: number) => Int32Array.from(unpackCodes(bytes, 4, false, length));
+  const quantizer: Quantizer = {
+    bits: 4,
+    signed: false,
+    qmin: 0,
+    qmax: 15,
+    granularity,
+    scales,
+    zeroPoints: integers(zeroPoints!, blocks),
+  };
+  return { scales, values: dequantizeCodes(integers(codes!, count), dims, quantizer) };
+}
+
+function unusable({ initializer }: LayerWeight, format: Format, expected: string): BitwrightError {
+  return new BitwrightError("invalid-data", "a rounded weight of the analysis is not usable", {
+    where: `roundedWeights, ${initializer}, ${format}`,
+    expected,
+    remedy: "Analyze again.",
+  });
 }
 
 function ifReadable<T>(decode: () => T): T | undefined {

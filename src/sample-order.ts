@@ -2,7 +2,7 @@ import type { Dataset } from "./data/dataset.js";
 import { BitwrightError } from "./errors.js";
 import type { EngineModel } from "./evaluate/engine-model.js";
 import { layerOperators } from "./export/layer-operators.js";
-import type { Layer } from "./export/layers.js";
+import type { PlannedLayer } from "./export/targets/target.js";
 import { intAttribute } from "./onnx/attributes.js";
 import type { OnnxModel } from "./onnx/model.js";
 import { elementCount, type Tensor } from "./tensor.js";
@@ -41,7 +41,7 @@ export async function batchOfSamples(
   engine: EngineModel,
   dataset: Dataset,
   model: OnnxModel,
-  layers: readonly Layer[],
+  layers: readonly PlannedLayer[],
   batchSize: number,
 ): Promise<number> {
   if (dataset.transductive || dataset.fixedBatch === 1 || batchSize === 1) return batchSize;
@@ -67,15 +67,20 @@ export async function batchOfSamples(
   return follow ? batchSize : 1;
 }
 
-/** What layers read, and the axis along which they take it for samples. */
-function sampleAxes(model: OnnxModel, layers: readonly Layer[]): ReadonlyMap<string, number> {
+/**
+ * What layers that may be quantized read, or make of a table, and the axis along which they take it for samples. A table that is read alike for all samples, as
+ * that of positions, follows no order of them: what each sample does to it is only told apart behind the sum over them.
+ */
+function sampleAxes(model: OnnxModel, layers: readonly PlannedLayer[]): ReadonlyMap<string, number> {
   const nodes = new Map(model.graph.node.map((node) => [node.name, node]));
+  const quantizable = layers.filter(({ choices }) => choices.length > 1);
   return new Map(
-    layers.map(({ node, op, input }) => {
+    quantizable.flatMap(({ node, op, inputs, output }) => {
       const isRecurrent = layerOperators[op]?.stateWeightPort !== undefined;
       const owner = nodes.get(node);
       const stepsFirst = isRecurrent && (owner === undefined || intAttribute(owner, "layout", 0) === 0);
-      return [input.tensor, stepsFirst ? 1 : 0] as const;
+      const tensors = inputs.length === 0 ? [output] : inputs.map(({ tensor }) => tensor);
+      return tensors.map((tensor) => [tensor, stepsFirst ? 1 : 0] as const);
     }),
   );
 }

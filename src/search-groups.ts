@@ -1,9 +1,11 @@
 import { predictedCost } from "./analysis.js";
+import { hasWeight } from "./export/layers.js";
 import { type Format, formats, type LayerChoice } from "./formats.js";
 import type { LayerGroup } from "./groups.js";
 import type { GroupChoice, SearchGroup } from "./search/problem.js";
 import type { SiteScores } from "./sensitivity/criterion.js";
 import { type Interactions, type Matrix, predictingMatrix } from "./sensitivity/interactions.js";
+import { activationSites, weightSite } from "./sensitivity/site-ids.js";
 import { elementCount } from "./tensor.js";
 
 /** What a search predicts losses from. */
@@ -67,9 +69,11 @@ function coversFormat(wider: Format, format: Format): boolean {
 
 /** The average Hessian trace of the weights where the criterion has traces; otherwise what the dearest choice costs. */
 function sensitivityOf({ layers }: LayerGroup, choices: readonly GroupChoice[], scores: SiteScores): number {
-  const traces = layers.map(({ node }) => scores[`${node}/weight`]?.trace);
-  if (traces.some((trace) => trace === undefined)) return Math.max(...choices.map(({ cost }) => cost));
-  const elements = layers.reduce((sum, { weight }) => sum + elementCount(weight.dims), 0);
+  const weighted = layers.filter(hasWeight);
+  const traces = weighted.map(({ node }) => scores[weightSite(node)]?.trace);
+  if (traces.length === 0 || traces.some((trace) => trace === undefined))
+    return Math.max(...choices.map(({ cost }) => cost));
+  const elements = weighted.reduce((sum, { weight }) => sum + elementCount(weight.dims), 0);
   return traces.reduce<number>((sum, trace) => sum + trace!, 0) / elements;
 }
 
@@ -105,7 +109,7 @@ class Terms {
   }
 
   #sites(node: string, { weight, activation }: LayerChoice): number[] {
-    const names = [`${node}/weight ${weight}`, `${node}/activation ${activation}`];
+    const names = [`${weightSite(node)} ${weight}`, ...activationSites(node).map((site) => `${site} ${activation}`)];
     return names.flatMap((name) => this.#indices.get(name) ?? []);
   }
 }

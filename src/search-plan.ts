@@ -77,7 +77,7 @@ export async function searchPlan(
   const ranges = rangesOf(analysis);
   const rounding = layoutOptions(workspace, analysis);
   const layerGroups = groupLayers(
-    analysis.latency === undefined ? layers.map((layer) => onFloatKernel(layer, analysis)) : layers,
+    analysis.latency === undefined ? layers.map((layer) => onFloatKernel(layer, analysis, limits)) : layers,
   );
   const predictions = predictionsOf(layerGroups, scores, analysis.interactions);
   const { groups } = predictions;
@@ -208,9 +208,13 @@ function sizeOrTime({ name }: Resource, _: number, known: readonly Resource[]): 
   return name === "bytes" || name === time;
 }
 
-/** A layer without the choices for integer kernels, if it runs faster on a float one. Where the time of every layer is known, the search decides instead. */
-function onFloatKernel(layer: PlannedLayer, { floatKernels }: Analysis): PlannedLayer {
-  if (!floatKernels.includes(layer.node)) return layer;
+/**
+ * A layer without the choices for integer kernels, if it runs faster on a float one. A product of two activations is not known to be faster on integers,
+ * often it is not, and has no bytes to save. Where the time of every layer is known, the search decides instead.
+ */
+function onFloatKernel(layer: PlannedLayer, { floatKernels }: Analysis, { maxMacs }: Limits): PlannedLayer {
+  const isUnknown = layer.weight === undefined && maxMacs === undefined;
+  if (!floatKernels.includes(layer.node) && !isUnknown) return layer;
   return { ...layer, choices: layer.choices.filter(({ activation }) => activation === "float") };
 }
 

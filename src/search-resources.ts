@@ -2,10 +2,10 @@ import { toBinary } from "@bufbuild/protobuf";
 import { type Amount, resolveAmount } from "./amount.js";
 import { layerBytes } from "./cost/bytes.js";
 import { type LatencyModel, latencyResource } from "./cost/latency-model.js";
-import { layerMacs } from "./cost/macs.js";
+import { layerMacs, workTensors } from "./cost/macs.js";
+import { hasWeight, storedIn, type WeightedLayer } from "./export/layers.js";
 import type { Layout } from "./export/layout.js";
 import { exportModel } from "./export/qdq.js";
-import type { PlannedLayer } from "./export/targets/target.js";
 import { formats, type LayerChoice } from "./formats.js";
 import type { LayerGroup } from "./groups.js";
 import { cloneMessage } from "./onnx/clone.js";
@@ -15,6 +15,7 @@ import { everyTensor } from "./onnx/traverse.js";
 import type { Limits } from "./options.js";
 import type { Control } from "./progress.js";
 import type { Factor, Resource } from "./search/problem.js";
+import { elementCount } from "./tensor.js";
 import type { Workspace } from "./workspace.js";
 
 /** What configurations use of everything that is known, with the user's limits. */
@@ -66,7 +67,7 @@ function bytesResource(
 ): Resource {
   const tensors = (group: LayerGroup, choice: LayerChoice) =>
     sum(withOwnWeight(group), (layer) => layerBytes(layer, choice));
-  const fixed = fileBytes(model) - sum(groups, (group) => tensors(group, group.choices[0]!));
+  const fixed = fileBytes(model) - sum(groups, (group) => tensors(group, group.choices[0]!)) - copiedBytes(groups);
   if (limit === undefined) return { name: "bytes", fixed, factors: unaryFactors(groups, tensors) };
   /** What a file in which every group takes such a choice, if it has one, has beyond its tensors, for each layer that does. */
   const extra = (isMeant: (choice: LayerChoice) => boolean) => {
@@ -92,8 +93,17 @@ function bytesResource(
 }
 
 /** Layers of a group that share one weight store it once. */
-function withOwnWeight({ layers }: LayerGroup): PlannedLayer[] {
-  return [...new Map(layers.map((layer) => [layer.weight.initializer, layer])).values()];
+function withOwnWeight({ layers }: LayerGroup): WeightedLayer[] {
+  return [...new Map(layers.filter(hasWeight).map((layer) => [storedIn(layer.weight), layer])).values()];
+}
+
+/** Bytes of weights that the model holds and the file does not. */
+function copiedBytes(groups: readonly LayerGroup[]): number {
+  const weights = groups.flatMap(({ layers }) => layers.filter(hasWeight).map(({ weight }) => weight));
+  const copies = new Map(
+    weights.flatMap((weight) => (weight.copyOf === undefined ? [] : [[weight.initializer, weight]])),
+  );
+  return sum([...copies.values()], ({ dims }) => 4 * elementCount(dims));
 }
 
 /**
@@ -106,7 +116,10 @@ function macsResource(
   limit?: Amount,
 ): Resource {
   const macs = ({ layers }: LayerGroup, { weight, activation }: LayerChoice) =>
-    sum(layers, (layer) => layerMacs(layer, shapes)) * (Math.max(formats[weight].bits, formats[activation].bits) / 32);
+    sum(layers, (layer) => {
+      const operands = layer.weight === undefined ? [activation] : [weight, activation];
+      return (layerMacs(layer, shapes) * Math.max(...operands.map((format) => formats[format].bits))) / 32;
+    });
   const float = sum(groups, (group) => macs(group, { weight: "float", activation: "float" }));
   return {
     name: "macs",
@@ -131,7 +144,7 @@ async function layerShapes(
   { dataset, engine, layers }: Workspace,
   { signal }: Control,
 ): Promise<Map<string, readonly number[]>> {
-  const values = [...new Set(layers.map(({ work }) => work.tensor))];
+  const values = [...new Set(layers.flatMap(workTensors))];
   const shapes = new Map<string, readonly number[]>();
   for await (const { feeds } of dataset.batches(dataset.splits.search.slice(0, 1), 1, { signal })) {
     await engine.run(feeds, { values, signal });

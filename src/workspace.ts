@@ -8,6 +8,7 @@ import { BitwrightError } from "./errors.js";
 import { EngineModel } from "./evaluate/engine-model.js";
 import { type Divergence, divergenceFor } from "./evaluate/evaluator.js";
 import { Simulator } from "./evaluate/simulator.js";
+import { hasWeight, type WeightedLayer } from "./export/layers.js";
 import { targets } from "./export/targets/index.js";
 import type { LayoutOptions, PlannedLayer, Target } from "./export/targets/target.js";
 import { quantizerOfWeight, type WeightScales } from "./export/weight-quantizer.js";
@@ -95,7 +96,7 @@ export async function openWorkspace(
 export async function roundedWeight(
   { backend, weight, weightScales }: Pick<Workspace, "backend" | "weight" | "weightScales">,
   saved: SavedWeights,
-  layer: PlannedLayer,
+  layer: WeightedLayer,
   format: WeightFormat,
 ): Promise<Float32Array> {
   const rounded = readWeights(saved)(layer, format);
@@ -165,7 +166,7 @@ async function leastErrorScales(
   weight: (initializer: string) => TensorOf<"float32">,
 ): Promise<WeightScales> {
   const found = new Map<string, Float32Array>();
-  for (const { weight: stored } of layers) {
+  for (const { weight: stored } of layers.filter(hasWeight)) {
     const { data, dims } = weight(stored.initializer);
     checkFinite(data, stored.initializer);
     for (const limit of limits) {

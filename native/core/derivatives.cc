@@ -114,14 +114,15 @@ void Graph::set_sites(SiteRequest request) {
   request_ = std::move(request);
 }
 
-// Initializers move along directions where nodes are linear in them: as weights of products and, if `anywhere_linear`, as their biases and in linear operators.
-void Graph::check_direction(int value, bool anywhere_linear) const {
+bool Graph::is_linear(int node) const { return nodes_[node].row != nullptr && std::strcmp(nodes_[node].row->kind, "linear") == 0; }
+
+// Initializers move along directions where nodes are linear in them: as weights of products, in linear operators and, if `biases`, as biases of products.
+void Graph::check_direction(int value, bool biases) const {
   for (const auto& [node, port] : values_[value].readers) {
     const Node& reader = nodes_[node];
-    const auto is_kind = [&](const char* kind) { return reader.row != nullptr && std::strcmp(reader.row->kind, kind) == 0; };
-    const bool weight = is_kind("product") && reader.row->ports.is_weight(port);
-    const bool bias = is_kind("product") && reader.row->ports.bias == port;
-    if (reader.constant || !(weight || (anywhere_linear && (bias || is_kind("linear")))))
+    const bool product = reader.row != nullptr && std::strcmp(reader.row->kind, "product") == 0;
+    const bool moves = product && (reader.row->ports.is_weight(port) || (biases && reader.row->ports.bias == port));
+    if (reader.constant || !(moves || is_linear(node)))
       throw EngineError(BW_UNSUPPORTED, "reads '" + values_[value].name + "' as something else than the weight of a product", reader.source.name);
   }
 }
@@ -151,15 +152,24 @@ const Graph::Site* Graph::edge_site(int node, int port) const {
   return nullptr;
 }
 
-// Signs, or what the caller gave. A weight's directions are shared by the samples as soon as one was given.
+// The weight's site; nullptr where it has none that moves.
+const Graph::Site* Graph::weight_site(int value) const {
+  const auto found = std::find_if(sites_.begin(), sites_.end(), [&](const Site& site) { return site.value == value; });
+  return found == sites_.end() || found->all_zero() ? nullptr : &*found;
+}
+
+// Signs, or what the caller gave. A weight's directions are shared by the samples as soon as one was given, or a linear operator reads it: that cannot
+// give each sample a tensor of its own.
 template <class T>
 WeightProbe Graph::weight_probe(int value, double* forms) {
-  const auto found = std::find_if(sites_.begin(), sites_.end(), [&](const Site& site) { return site.value == value; });
-  if (found == sites_.end() || found->all_zero()) return {};
+  const Site* found = weight_site(value);
+  if (found == nullptr) return {};
   const Site& site = *found;
+  const auto& readers = values_[value].readers;
+  const bool read_linearly = std::any_of(readers.begin(), readers.end(), [&](const auto& reader) { return is_linear(reader.first); });
   const int64_t count = values_[value].primal.count(), probes = request_.probes;
   WeightProbe probe;
-  probe.per_sample = request_.per_sample && !site.any_given();
+  probe.per_sample = request_.per_sample && !site.any_given() && !read_linearly;
   probe.forms = form_of(forms, site.index);
   probe.sample_stride = static_cast<int64_t>(sites_.size());
   probe.probe_stride = samples_ * probe.sample_stride;
@@ -219,6 +229,10 @@ void Graph::add_tangents(Context& context, int index, double* forms) {
   context.in_tangent.resize(node.inputs.size());
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     if (node.inputs[i] < 0) continue;
+    if (is_linear(index) && values_[node.inputs[i]].original) {
+      context.in_tangent[i] = weight_probe<T>(node.inputs[i], nullptr).directions;
+      continue;
+    }
     const Tensor& carried = values_[node.inputs[i]].tangent;
     const Site* site = edge_site(index, static_cast<int>(i));
     if (site == nullptr || site->all_zero()) {
@@ -292,6 +306,36 @@ void Graph::tangent_pass(double* forms) {
 void Graph::tangent() {
   check_derivatives_ready();
   real_ == BW_FLOAT64 ? tangent_pass<double>(nullptr) : tangent_pass<float>(nullptr);
+}
+
+// Adds the quadratic forms of the weights that a linear node reads: what it makes of their directions, times the tangents of its cotangents.
+template <class T>
+void Graph::add_linear_forms(const Context& context, const Sweep& sweep, int index) {
+  const ProgramNode& node = nodes_[index].source;
+  for (size_t port = 0; port < node.inputs.size(); ++port) {
+    if (node.inputs[port] < 0 || !values_[node.inputs[port]].original) continue;
+    const WeightProbe probe = weight_probe<T>(node.inputs[port], sweep.forms);
+    if (!probe) continue;
+    Context along = context_for(index);
+    along.in = context.in;
+    along.out = context.out;
+    along.probes = request_.probes;
+    along.in_tangent.resize(along.in.size());
+    along.in_tangent[port] = probe.directions;
+    along.out_tangent.resize(along.out.size());
+    nodes_[index].op->tangent(along);
+    along.check_tangents_asked();
+    for (size_t o = 0; o < along.out.size(); ++o) {
+      if (!along.out_tangent[o] || !context.out_adjoint[o]) continue;
+      const int64_t count = along.out[o].count(), each = sample_size(along.out[o]);
+      const T* moved = static_cast<const Tensor&>(along.out_tangent[o]).template data<T>();
+      const T* back = context.out_adjoint[o].template data<T>() + sweep.first * count;
+      threads_.parallel_for(request_.probes * samples_, [&](int64_t i) {
+        const int64_t p = i / samples_, n = i % samples_;
+        probe.forms[p * probe.probe_stride + n * probe.sample_stride] += dot(linear_, moved + i * each, back + i * each, each);
+      });
+    }
+  }
 }
 
 // ---- Cotangents -------------------------------------------------------------------------------------------------------
@@ -404,6 +448,7 @@ void Graph::reverse_pass(const Sweep& sweep) {
       node.op->adjoint(context);
       if (context.out_adjoint[0]) context.check_adjoints_asked();
       if (sweep.first > 0) node.op->curvature(context);
+      if (sweep.forms && is_linear(n)) add_linear_forms<T>(context, sweep, n);
       if (sweep.values) contract_weights<T>(context, sweep, n);
     });
     collect<T>(context, sweep, n);

@@ -123,7 +123,9 @@ class Graph {
   void check_derivatives_ready() const;
   void check_loss() const;
   void check_edge(int node, int port) const;
-  void check_direction(int value, bool anywhere_linear) const;
+  bool is_linear(int node) const;
+  void check_direction(int value, bool biases) const;
+  const Site* weight_site(int value) const;
   std::vector<bool> downstream(std::vector<bool> roots, const std::set<std::pair<int, int>>& edges) const;
   const Site* edge_site(int node, int port) const;
   double* form_of(double* forms, int site) const { return forms ? forms + site : nullptr; }
@@ -133,6 +135,8 @@ class Graph {
   void each_edge_piece(const Site& site, const Body& body);
   template <class T>
   void add_tangents(Context& context, int node, double* forms);
+  template <class T>
+  void add_linear_forms(const Context& context, const Sweep& sweep, int node);
   template <class T>
   void tangent_pass(double* forms);
   template <class T>

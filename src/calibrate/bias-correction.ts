@@ -1,5 +1,6 @@
 import type { Dataset } from "../data/dataset.js";
 import type { EngineModel } from "../evaluate/engine-model.js";
+import { hasWeight, type WeightedLayer } from "../export/layers.js";
 import type { PlannedLayer } from "../export/targets/target.js";
 import type { Format, WeightFormat } from "../formats.js";
 import { type Control, Stage } from "../progress.js";
@@ -16,7 +17,7 @@ export interface BiasCorrectionOptions extends Control {
   readonly layers: readonly PlannedLayer[];
   weight(initializer: string): TensorOf<"float32">;
   /** The values that a layer's weight takes in a format. */
-  rounded(layer: PlannedLayer, format: WeightFormat): Promise<Float32Array>;
+  rounded(layer: PlannedLayer & WeightedLayer, format: WeightFormat): Promise<Float32Array>;
 }
 
 /**
@@ -27,7 +28,7 @@ export interface BiasCorrectionOptions extends Control {
  */
 export async function measureBiasShifts(options: BiasCorrectionOptions): Promise<BiasShifts> {
   const { engine, dataset, samples, batchSize, onProgress, signal } = options;
-  const layers = options.layers.filter(({ bias }) => bias !== undefined);
+  const layers = options.layers.filter(hasWeight).filter(({ bias }) => bias !== undefined);
   const stage = new Stage({ onProgress, signal }, "bias correction", samples.length);
   const sums = new Map<string, Float64Array>();
   const positions = new Map<string, number>();
@@ -57,7 +58,7 @@ export async function measureBiasShifts(options: BiasCorrectionOptions): Promise
 
 async function shiftsOf(
   { weight, rounded: roundedWeight }: BiasCorrectionOptions,
-  layer: PlannedLayer,
+  layer: PlannedLayer & WeightedLayer,
   format: WeightFormat,
   sum: Float64Array,
   positions: number,

@@ -73,6 +73,34 @@ export class ErrorFeedback {
     const best = totals.indexOf(Math.min(...totals));
     return { scale: scales[best]!, codes: codes[best]! };
   }
+
+  /**
+   * The codes of a row whose elements have grids of their own, as those of blocks do.
+   * @param weights - A row.
+   */
+  roundOn(weights: Float64Array, { scales, zeroPoints, qmax }: RowGrids): Int32Array {
+    const width = this.#width;
+    const errors = this.#errors;
+    const codes = new Int32Array(width);
+    for (let j = 0; j < width; j++) {
+      const line = j * width;
+      let carried = 0;
+      for (let i = 0; i < j; i++) carried += this.#factor[line + i]! * errors[i]!;
+      const column = this.#order[j]!;
+      const [weight, scale, zeroPoint] = [weights[column]!, scales[column]!, zeroPoints[column]!];
+      const wanted = Math.round((weight - carried / this.#factor[line + j]!) / scale) + zeroPoint;
+      codes[column] = Math.min(qmax, Math.max(0, wanted));
+      errors[j] = (codes[column]! - zeroPoint) * scale - weight;
+    }
+    return codes;
+  }
+}
+
+/** The grid of each element of a row: (code - zeroPoint) * scale, codes from 0 to a largest one. */
+export interface RowGrids {
+  readonly scales: Float64Array;
+  readonly zeroPoints: Int32Array;
+  readonly qmax: number;
 }
 
 /** Scales that are tried, as multiples of the given one. */

@@ -1,5 +1,5 @@
 import { BitwrightError } from "../errors.js";
-import type { PlannedLayer } from "../export/targets/target.js";
+import type { WeightedLayer } from "../export/layers.js";
 import { intAttribute, intsAttribute, stringAttribute } from "../onnx/attributes.js";
 import type { NodeProto } from "../onnx/generated/onnx_pb.js";
 import { elementCount } from "../tensor.js";
@@ -34,7 +34,7 @@ export interface InputVectors {
 }
 
 /** undefined for a layer whose weight is no such matrix: it is rounded to nearest. */
-export function layerRows(node: NodeProto, layer: PlannedLayer): LayerRows | undefined {
+export function layerRows(node: NodeProto, layer: WeightedLayer): LayerRows | undefined {
   switch (layer.op) {
     case "Conv":
       return convolutionRows(node, layer);
@@ -46,7 +46,7 @@ export function layerRows(node: NodeProto, layer: PlannedLayer): LayerRows | und
   }
 }
 
-function productRows({ weight, input }: PlannedLayer): LayerRows {
+function productRows({ weight, inputs }: WeightedLayer): LayerRows {
   const [first, second] = weight.dims as [number, number];
   const [rows, width] = weight.channelAxis === 0 ? [first, second] : [second, first];
   const [rowStride, columnStride] = weight.channelAxis === 0 ? [width, 1] : [1, rows];
@@ -56,7 +56,7 @@ function productRows({ weight, input }: PlannedLayer): LayerRows {
     width,
     element: (_group, row, column) => row * rowStride + column * columnStride,
     inputs(dims) {
-      checkWidth(input.tensor, dims.at(-1)!, width);
+      checkWidth(inputs[0]!.tensor, dims.at(-1)!, width);
       const positions = elementCount(dims.slice(1, -1));
       return {
         positions,
@@ -69,7 +69,7 @@ function productRows({ weight, input }: PlannedLayer): LayerRows {
   };
 }
 
-function convolutionRows(node: NodeProto, { weight, input }: PlannedLayer): LayerRows {
+function convolutionRows(node: NodeProto, { weight, inputs }: WeightedLayer): LayerRows {
   const [outputs, channels, ...kernel] = weight.dims as [number, number, ...number[]];
   const groups = intAttribute(node, "group", 1);
   const rows = outputs / groups;
@@ -81,7 +81,7 @@ function convolutionRows(node: NodeProto, { weight, input }: PlannedLayer): Laye
     width,
     element: (group, row, column) => (group * rows + row) * width + column,
     inputs(dims) {
-      checkWidth(input.tensor, dims[1]!, channels * groups);
+      checkWidth(inputs[0]!.tensor, dims[1]!, channels * groups);
       const window = windowOf(node, kernel, dims.slice(2));
       const plane = elementCount(dims.slice(2));
       return {

@@ -1,11 +1,13 @@
 import type { Dataset } from "../data/dataset.js";
 import type { EngineModel } from "../evaluate/engine-model.js";
+import { scaleIndex } from "../export/codes.js";
+import { hasWeight, storedIn, type WeightedLayer } from "../export/layers.js";
 import type { PlannedLayer } from "../export/targets/target.js";
-import { takesScales, type WeightScales } from "../export/weight-quantizer.js";
-import { type Format, formats } from "../formats.js";
+import { blockQuantizer, takesScales, type WeightScales } from "../export/weight-quantizer.js";
+import { type BlockedFormat, type Format, formats, isBlocked, type WeightFormat } from "../formats.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { type Control, Stage } from "../progress.js";
-import { type SavedWeight, type SavedWeights, saveWeight } from "../rounded-weights.js";
+import { type SavedWeight, type SavedWeights, saveBlocks, saveWeight } from "../rounded-weights.js";
 import type { TensorOf } from "../tensor.js";
 import { ErrorFeedback } from "./error-feedback.js";
 import { type LayerRows, layerRows } from "./layer-rows.js";
@@ -30,9 +32,9 @@ export interface RoundWeightsOptions extends Control {
 }
 
 interface Task {
-  readonly layer: PlannedLayer;
+  readonly layer: PlannedLayer & WeightedLayer;
   readonly rows: LayerRows;
-  readonly formats: readonly Format[];
+  readonly formats: readonly WeightFormat[];
 }
 
 /**
@@ -43,7 +45,7 @@ interface Task {
 export async function roundWeights(options: RoundWeightsOptions): Promise<SavedWeights> {
   const tasks = tasksOf(options);
   const moments = await measureMoments(
-    tasks.map(({ layer, rows }) => ({ key: layer.weight.initializer, tensor: layer.input.tensor, rows })),
+    tasks.map(({ layer, rows }) => ({ key: layer.weight.initializer, tensor: layer.inputs[0]!.tensor, rows })),
     options,
   );
   const rounded: Record<string, Partial<Record<Format, SavedWeight>>> = {};
@@ -61,17 +63,19 @@ export async function roundWeights(options: RoundWeightsOptions): Promise<SavedW
 /** The layers with such weights. Of a weight that several layers read all have to read it alike. */
 function tasksOf({ layers, model }: RoundWeightsOptions): Task[] {
   const nodes = new Map(model.graph.node.map((node) => [node.name, node]));
-  const tasks = layers.flatMap((layer): Task[] => {
+  const weighted = layers.filter(hasWeight);
+  const tasks = weighted.flatMap((layer): Task[] => {
     const rows = layerRows(nodes.get(layer.node)!, layer);
     const narrow = layer.choices
       .map(({ weight }) => weight)
-      .filter((format) => format !== "float" && takesScales(format));
+      .filter((format) => format !== "float")
+      .filter((format) => takesScales(format) || isBlockOfFour(format));
     return rows === undefined || narrow.length === 0 ? [] : [{ layer, rows, formats: [...new Set(narrow)] }];
   });
   return tasks.filter(({ layer: { op, weight } }) =>
-    layers.every(
+    weighted.every(
       (other) =>
-        other.weight.initializer !== weight.initializer ||
+        storedIn(other.weight) !== storedIn(weight) ||
         (other.op === op && other.weight.channelAxis === weight.channelAxis),
     ),
   );
@@ -83,7 +87,16 @@ function roundWeight(
   { weight: weightOf, weightScales }: RoundWeightsOptions,
 ): Partial<Record<Format, SavedWeight>> {
   const weight = weightOf(layer.weight.initializer);
-  const grids = wanted.map((format) => {
+  const blocked = wanted.filter(isBlockOfFour).map((format) => {
+    const quantizer = blockQuantizer(layer, weight, format);
+    return {
+      format,
+      quantizer,
+      scaleAt: scaleIndex(weight.dims, quantizer.granularity),
+      codes: new Uint8Array(weight.data.length),
+    };
+  });
+  const grids = wanted.filter(takesScales).map((format) => {
     const { bits } = formats[format];
     const limit = 2 ** (bits - 1) - 1;
     const given = weightScales({ layer, weight, limit });
@@ -102,7 +115,22 @@ function roundWeight(
         scales[channel] = rounded.scale;
         for (let c = 0; c < rows.width; c++) codes[rows.element(group, r, c)] = rounded.codes[c]!;
       }
+      for (const { quantizer, scaleAt, codes } of blocked) {
+        const elements = Array.from({ length: rows.width }, (_, c) => rows.element(group, r, c));
+        const scales = Float64Array.from(elements, (element) => quantizer.scales[scaleAt(element)]!);
+        const zeroPoints = Int32Array.from(elements, (element) => quantizer.zeroPoints[scaleAt(element)]!);
+        const rounded = feedback.roundOn(row, { scales, zeroPoints, qmax: quantizer.qmax });
+        for (const [c, element] of elements.entries()) codes[element] = rounded[c]!;
+      }
     }
   }
-  return Object.fromEntries(grids.map(({ format, scales, codes, bits }) => [format, saveWeight(scales, codes, bits)]));
+  return Object.fromEntries([
+    ...grids.map(({ format, scales, codes, bits }) => [format, saveWeight(scales, codes, bits)] as const),
+    ...blocked.map(({ format, quantizer, codes }) => [format, saveBlocks(quantizer, codes)] as const),
+  ]);
+}
+
+/** 8-bit blocks round so finely that nothing has to be made up for. */
+function isBlockOfFour(format: WeightFormat): format is BlockedFormat {
+  return isBlocked(format) && formats[format].bits === 4;
 }

@@ -1,4 +1,4 @@
-import type { Layer } from "../export/layers.js";
+import { hasWeight, type Layer, type WeightedLayer } from "../export/layers.js";
 import { formats, isBlocked, type LayerChoice, type WeightFormat } from "../formats.js";
 import { elementCount } from "../tensor.js";
 
@@ -7,18 +7,21 @@ import { elementCount } from "../tensor.js";
  * The file adds node and tensor names, and zero points, which layers share.
  */
 export function layerBytes(layer: Layer, choice: LayerChoice): number {
+  if (!hasWeight(layer)) return 0;
   const weight = choice.weight === "float" ? 4 * elementCount(layer.weight.dims) : storedBytes(layer, choice.weight);
   // A bias is int32 next to an integer kernel, float otherwise; the former has scales.
   const biasScales = choice.activation === "float" ? 0 : 4;
   return weight + (layer.bias?.length ?? 0) * (4 + biasScales);
 }
 
-function storedBytes({ weight: { dims, channels } }: Layer, format: WeightFormat): number {
+function storedBytes({ inputs, weight: { dims, channels } }: WeightedLayer, format: WeightFormat): number {
   const { bits, scaled } = formats[format];
   const elements = elementCount(dims);
   if (!isBlocked(format)) return Math.ceil((elements * bits) / 8) + (scaled ? 4 * channels : 0);
-  // Every channel ends with a whole block; each block has a scale and a zero point, which is packed like the elements.
+  // Every channel ends with a whole block, except of a table; each block has a scale and a zero point, which is packed like the elements.
   const { block } = formats[format];
-  const blocks = Math.ceil(elements / channels / block);
-  return channels * (blocks * ((block * bits) / 8 + 4) + Math.ceil((blocks * bits) / 8));
+  const length = elements / channels;
+  const blocks = Math.ceil(length / block);
+  const packedBytes = (count: number) => Math.ceil((count * bits) / 8);
+  return channels * (packedBytes(inputs.length === 0 ? length : blocks * block) + 4 * blocks + packedBytes(blocks));
 }

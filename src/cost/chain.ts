@@ -1,5 +1,6 @@
 import { BitwrightError } from "../errors.js";
 import type { Layout, Range } from "../export/layout.js";
+import { plannedKernels } from "../export/planned-kernels.js";
 import { exportModel } from "../export/qdq.js";
 import type { PlannedLayer, Target } from "../export/targets/target.js";
 import { choiceKey, type LayerChoice } from "../formats.js";
@@ -52,12 +53,16 @@ export class Chain {
 
   /** @param mostConfigurations - Parts are split as long as they have more. */
   constructor(subject: LatencySubject, mostConfigurations = 16) {
-    const names = new Set(subject.layers.map(({ node }) => node));
     this.subject = subject;
+    this.kernels = kernelsOf(subject);
+    // A table that is made float at load takes the same time in every format.
+    const timed = subject.layers.filter(
+      ({ node, inputs }) => inputs.length > 0 || new Set(Object.values(this.kernels[node]!)).size > 1,
+    );
+    const names = new Set(timed.map(({ node }) => node));
     this.#graph = new Graph(subject.model);
     this.#roles = tensorRoles(this.#graph, names);
     this.#isConvolution = new Set(subject.layers.filter(({ op }) => op.startsWith("Conv")).map(({ node }) => node));
-    this.kernels = kernelsOf(subject);
     const units = groupLayers(subject.layers).map(({ layers, choices }): Unit => {
       const kernels = new Set<string>();
       return {
@@ -248,12 +253,14 @@ function kernelsOf({ model, target, layers, ranges }: LatencySubject): Record<st
   );
   for (const [key, choice] of choices) {
     const takers = layers.filter((layer) => layer.choices.some((own) => choiceKey(own) === key));
-    const { weights } = target.layout(model, new Map(takers.map(({ node }) => [node, choice])), ranges);
-    // Products with packed weights take as long as their packing makes them; other kernels never see how a weight is stored.
-    const found = new Map(
-      weights.map(({ node, kernel, storage }) => [node, kernel === "blockwise" ? `${kernel} ${storage}` : kernel]),
-    );
-    for (const { node } of takers) kernels[node]![key] = found.get(node) ?? floatKernel;
+    const layout = target.layout(model, new Map(takers.map(({ node }) => [node, choice])), ranges);
+    const planned = plannedKernels(takers, layout);
+    const storages = new Map(layout.weights.map(({ node, storage }) => [node, storage]));
+    for (const { node } of takers) {
+      const kernel = planned.get(node) ?? floatKernel;
+      // Products with packed weights take as long as their packing makes them; other kernels never see how a weight is stored.
+      kernels[node]![key] = kernel === "blockwise" ? `${kernel} ${storages.get(node)}` : kernel;
+    }
   }
   return kernels;
 }

@@ -37,7 +37,7 @@ export async function findIntegerStart(
   options: IntegerStartOptions = {},
 ): Promise<IntegerStart> {
   const { deepest = 6, ...latencyOptions } = options;
-  const layers = target.layers(model);
+  const layers = target.layers(model).filter((layer) => integerChoice(layer) !== undefined);
   const candidates = Array.from({ length: Math.min(deepest, layers.length) + 1 }, (_, start) => ({
     name: `${start}`,
     model: writeModel(exportModel(model, target.layout(model, integerFrom(layers, start), ranges))),
@@ -58,9 +58,13 @@ export function clearlyFastest(times: readonly number[]): number {
 
 function integerFrom(layers: readonly PlannedLayer[], start: number): Map<string, LayerChoice> {
   return new Map(
-    layers.slice(start).flatMap(({ node, choices }) => {
-      const integer = choices.find(({ weight, activation }) => weight === "int8" && activation === "int8");
-      return integer === undefined ? [] : [[node, integer] as const];
+    layers.slice(start).flatMap((layer) => {
+      const integer = integerChoice(layer);
+      return integer === undefined ? [] : [[layer.node, integer] as const];
     }),
   );
+}
+
+function integerChoice({ choices }: PlannedLayer): LayerChoice | undefined {
+  return choices.find(({ weight, activation }) => weight === "int8" && activation === "int8");
 }

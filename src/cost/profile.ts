@@ -88,8 +88,9 @@ function rooflineMs(
   shapes: ReadonlyMap<string, readonly number[]>,
 ): number {
   const { weight, activation } = choice;
-  const wider = formats[weight].bits > formats[activation].bits ? weight : activation;
-  const elements = elementsOf(layer, layer.input.tensor, shapes) + elementsOf(layer, layer.output, shapes);
+  const wider = layer.weight !== undefined && formats[weight].bits > formats[activation].bits ? weight : activation;
+  const tensors = [...layer.inputs.map(({ tensor }) => tensor), layer.output];
+  const elements = tensors.reduce((sum, tensor) => sum + elementsOf(layer, tensor, shapes), 0);
   const traffic = layerBytes(layer, choice) + (elements * formats[activation].bits) / 8;
   const computing = layerMacs(layer, shapes) / (macsPerSecond[wider] ?? macsPerSecond.float);
   return layerMs + 1000 * Math.max(computing, traffic / bytesPerSecond);

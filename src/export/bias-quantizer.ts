@@ -28,13 +28,13 @@ export function scalesThatHoldBias(
 }
 
 /** The int32 quantizer of a bias: integer kernels add it to sums of products, so its scale is input scale times weight scale. */
-export function biasQuantizer(weightScales: Float32Array, inputScale: number): Quantizer {
+export function biasQuantizer(weightScales: Float32Array, inputScale: number, axis: number): Quantizer {
   return {
     bits: 32,
     signed: true,
     qmin: -limit,
     qmax: limit,
-    granularity: { kind: "channel", axis: 0 },
+    granularity: { kind: "channel", axis },
     scales: weightScales.map((scale) => scale * inputScale),
     zeroPoints: new Int32Array(weightScales.length),
   };

@@ -3,9 +3,11 @@ import { type NodeProto, OperatorSetIdProtoSchema } from "../onnx/generated/onnx
 import type { Graph } from "../onnx/graph.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { makeNode } from "../onnx/node.js";
+import type { Quantizer } from "../quantizer.js";
 import type { TensorOf } from "../tensor.js";
 import { quantizeToCodes } from "./codes.js";
-import type { BlockwiseWeight } from "./layout.js";
+import type { PackedWeight } from "./layout.js";
+import { transposed } from "./transposed.js";
 
 const domain = "com.microsoft";
 
@@ -13,12 +15,13 @@ const domain = "com.microsoft";
 const accuracyLevel = 1n;
 
 /**
- * Puts onnxruntime's MatMulNBits in the place of a MatMul, or of a Gemm that is a plain product plus bias. It is written rather than the
- * DequantizeLinear that sessions can make it of: they do not where a Relu or a second product follows, or where codes come in.
+ * Puts onnxruntime's MatMulNBits in the place of a MatMul, or of a Gemm that is a plain product plus bias, and GatherBlockQuantized in the place of a
+ * Gather. They are written rather than the DequantizeLinear that sessions can make MatMulNBits of: they do not where a Relu or a second product follows,
+ * or where codes come in; and of a Gather they make nothing.
  */
-export class BlockwiseProducts {
+export class PackedWeights {
   readonly #graph: Graph;
-  readonly #packed = new Map<string, PackedWeight>();
+  readonly #packed = new Map<string, Packed>();
 
   constructor(model: OnnxModel, graph: Graph) {
     this.#graph = graph;
@@ -27,68 +30,128 @@ export class BlockwiseProducts {
   }
 
   /** Replaces a node that reads the weight. */
-  replace(node: NodeProto, weight: BlockwiseWeight): void {
-    const { bits, granularity } = weight.quantizer;
-    const { inputs, outputs, codes, scales, zeroPoints } = this.#pack(weight);
+  replace(node: NodeProto, weight: PackedWeight): void {
+    this.#graph.replace(node, node.opType === "Gather" ? this.#rows(node, weight) : this.#product(node, weight));
+  }
+
+  #product(node: NodeProto, weight: PackedWeight): NodeProto {
+    const packed = this.#pack(weight);
+    const { bits, inputs, outputs, scales, zeroPoints, size } = packed;
     const [activation = "", , bias = ""] = node.input;
-    const product = makeNode({
+    return makeNode({
       opType: "MatMulNBits",
       domain,
       name: node.name,
-      inputs: [activation, codes, scales, zeroPoints, ...(bias === "" ? [] : ["", bias])],
+      inputs: [activation, this.#blocks(packed), scales, zeroPoints!, ...(bias === "" ? [] : ["", bias])],
       outputs: node.output,
       attributes: {
         K: BigInt(inputs),
         N: BigInt(outputs),
         bits: BigInt(bits),
-        block_size: BigInt(granularity.size),
+        block_size: BigInt(size),
         accuracy_level: accuracyLevel,
       },
     });
-    this.#graph.replace(node, product);
+  }
+
+  #rows(node: NodeProto, weight: PackedWeight): NodeProto {
+    const { bits, codes, scales, zeroPoints, size } = this.#pack(weight);
+    return makeNode({
+      opType: "GatherBlockQuantized",
+      domain,
+      name: node.name,
+      inputs: [codes, node.input[1]!, scales, ...(zeroPoints === undefined ? [] : [zeroPoints])],
+      outputs: node.output,
+      attributes: { bits: BigInt(bits), block_size: BigInt(size), gather_axis: 0n, quantize_axis: 1n },
+    });
   }
 
   /** Stores a weight, once for all layers that share it. */
-  #pack({ initializer, quantizer, storage, values }: BlockwiseWeight): PackedWeight {
-    const { bits, scales, zeroPoints } = quantizer;
-    const { axis, size } = quantizer.granularity;
+  #pack({ initializer, quantizer, storage, values }: PackedWeight): Packed {
+    const { scales } = quantizer;
+    const { dims, data } = this.#graph.constant(initializer) as TensorOf<"float32">;
+    const { axis, size } = blocksOf(quantizer, dims);
+    const bits = quantizer.bits as 4 | 8;
     const key = `${initializer}\n${storage} ${axis}`;
     const known = this.#packed.get(key);
     if (known !== undefined) return known;
-    const { dims, data } = this.#graph.constant(initializer) as TensorOf<"float32">;
     const inputs = dims[axis]!;
     const outputs = dims[1 - axis]!;
     const blocks = Math.ceil(inputs / size);
-    const codes = quantizeToCodes(values ?? data, dims, quantizer);
+    // Packed codes are unsigned.
+    const shift = quantizer.signed ? 2 ** (bits - 1) : 0;
+    const shifted = (integers: Int32Array) => (shift === 0 ? integers : integers.map((integer) => integer + shift));
     const rowsOf = <T extends Int32Array | Float32Array>(matrix: T) =>
       axis === 1 ? matrix : transposed(matrix, outputs);
-    const filledRows = () => fillBlocks(rowsOf(codes), rowsOf(zeroPoints), inputs, size);
-    const store = (what: string, shape: readonly number[], bytes: Uint8Array) =>
-      this.#graph.addInitializer(`${initializer}_${what}`, { dtype: "uint8", dims: shape, data: bytes });
-    const packed: PackedWeight = {
+    const codes = rowsOf(shifted(quantizeToCodes(values ?? data, dims, quantizer)));
+    const zeroPoints = rowsOf(shifted(quantizer.zeroPoints));
+    const store = (what: string, integers: Int32Array) => {
+      const bytes = packRows(integers, outputs, bits);
+      const shape = [outputs, bytes.length / outputs];
+      return this.#graph.addInitializer(`${initializer}_${what}`, { dtype: "uint8", dims: shape, data: bytes });
+    };
+    const isTable = this.#graph.uses(initializer).some(({ node }) => node.opType === "Gather");
+    const packed: Packed = {
       inputs,
       outputs,
-      codes: store(storage, [outputs, blocks, (size * bits) / 8], packRows(filledRows(), outputs)),
+      bits,
+      size,
+      isTable,
+      codes: store(storage, isTable ? codes : fillBlocks(codes, zeroPoints, inputs, size)),
       scales: this.#graph.addInitializer(`${initializer}_scales`, {
         dtype: "float32",
         dims: [outputs, blocks],
         data: rowsOf(scales),
       }),
-      zeroPoints: store("zero_points", [outputs, Math.ceil(blocks / 2)], packRows(rowsOf(zeroPoints), outputs)),
+      zeroPoints: shift === 0 ? store("zero_points", zeroPoints) : undefined,
     };
     this.#packed.set(key, packed);
     return packed;
   }
+
+  /** The codes with an axis for the blocks, as products take them. Those of a table lie in rows, and sessions reshape them once, at load. */
+  #blocks({ codes, inputs, outputs, size, bits, isTable }: Packed): string {
+    const dims = [outputs, Math.ceil(inputs / size), (size * bits) / 8];
+    if (!isTable) {
+      this.#graph.initializer(codes)!.dims = dims.map(BigInt);
+      return codes;
+    }
+    const output = this.#graph.uniqueName(`${codes}_blocks`);
+    const shape = this.#graph.addInitializer(`${codes}_shape`, {
+      dtype: "int64",
+      dims: [3],
+      data: BigInt64Array.from(dims, BigInt),
+    });
+    this.#graph.insert(makeNode({ opType: "Reshape", name: output, inputs: [codes, shape], outputs: [output] }));
+    return output;
+  }
 }
 
-interface PackedWeight {
-  /** Size of what the product sums over, and of what it gives. */
+interface Packed {
+  /** Size of what a product sums over, or of a table's row; and how many of them there are. */
   readonly inputs: number;
   readonly outputs: number;
+  readonly bits: 4 | 8;
+  /** Elements of a block. */
+  readonly size: number;
+  /** Whether rows are stored without what would fill up their last blocks. */
+  readonly isTable: boolean;
   /** Names of initializers. */
   readonly codes: string;
   readonly scales: string;
-  readonly zeroPoints: string;
+  /** Absent where it is the middle of the codes, as operators take it to be. */
+  readonly zeroPoints: string | undefined;
+}
+
+/** Operators know blocks of such sizes: a row is one that is not filled. */
+const smallestBlock = 16;
+
+function blocksOf(
+  { granularity }: Quantizer,
+  dims: readonly number[],
+): { readonly axis: number; readonly size: number } {
+  if (granularity.kind === "block") return granularity;
+  return { axis: 1, size: Math.max(smallestBlock, 2 ** Math.ceil(Math.log2(dims[1]!))) };
 }
 
 /** Rows of `length` codes, each filled up to whole blocks with what stands for zero in the last one. */
@@ -99,20 +162,15 @@ function fillBlocks(codes: Int32Array, zeroPoints: Int32Array, length: number, s
   return filled;
 }
 
-/** Packs 4-bit codes two a byte, the first in the low half, each row on its own. */
-function packRows(codes: Int32Array, rows: number): Uint8Array {
+/** Packs codes into bytes, the first of a byte in its low bits, each row on its own. */
+function packRows(codes: Int32Array, rows: number, bits: 4 | 8): Uint8Array {
   const length = codes.length / rows;
-  const bytes = Math.ceil(length / 2);
+  const perByte = 8 / bits;
+  const bytes = Math.ceil(length / perByte);
   const packed = new Uint8Array(rows * bytes);
   for (let i = 0; i < codes.length; i++) {
     const column = i % length;
-    packed[Math.floor(i / length) * bytes + (column >> 1)]! |= codes[i]! << (column % 2 === 0 ? 0 : 4);
+    packed[Math.floor(i / length) * bytes + Math.floor(column / perByte)]! |= codes[i]! << (bits * (column % perByte));
   }
   return packed;
-}
-
-/** A matrix of so many columns with its rows and columns exchanged. */
-function transposed<T extends Int32Array | Float32Array>(matrix: T, columns: number): T {
-  const rows = matrix.length / columns;
-  return matrix.map((_, i) => matrix[(i % rows) * columns + Math.floor(i / rows)]!) as T;
 }

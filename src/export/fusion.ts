@@ -3,6 +3,7 @@ import { Graph } from "../onnx/graph.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { findLayers } from "./layers.js";
 import type { Kernel, Layout } from "./layout.js";
+import { plannedKernels } from "./planned-kernels.js";
 
 /** What became of the layers of a plan in the engine's optimized graph. */
 export interface FusionReport {
@@ -31,6 +32,7 @@ const quantizedProducts: Readonly<Record<string, { readonly kernel: Kernel; read
   ConvInteger: { kernel: "integer", port: 1 },
   DynamicQuantizeMatMul: { kernel: "integer", port: 1 },
   MatMulNBits: { kernel: "blockwise", port: 1 },
+  GatherBlockQuantized: { kernel: "blockwise", port: 0 },
 };
 
 /**
@@ -44,14 +46,15 @@ export function compareFusion(
   exported: OnnxModel,
   optimized: OnnxModel,
 ): FusionReport {
-  const planned = new Map(layout.weights.map(({ node, kernel }) => [node, kernel]));
+  const layers = findLayers(new Graph(model));
+  const planned = plannedKernels(layers, layout);
   const codes = codesByLayer(exported, layout);
   const products = optimized.graph.node.filter(({ opType }) => opType in quantizedProducts);
   const take = (matches: (product: NodeProto) => boolean): NodeProto | undefined => {
     const at = products.findIndex(matches);
     return at < 0 ? undefined : products.splice(at, 1)[0];
   };
-  const layers = findLayers(new Graph(model)).map(({ node }): LayerFusion => {
+  const fusions = layers.map(({ node, weight }): LayerFusion => {
     const plan = planned.get(node) ?? "float";
     const own = codes.get(node);
     const product =
@@ -59,16 +62,21 @@ export function compareFusion(
         ? take((candidate) => isNamedAfter(candidate, node))
         : take((candidate) => candidate.input[quantizedProducts[candidate.opType]!.port] === own);
     if (product === undefined) {
-      const detail = plan === "float" ? "float kernel" : "not fused: the weight is dequantized on every run";
+      const detail =
+        plan === "float"
+          ? "float kernel"
+          : `not fused: ${weight === undefined ? "what it multiplies is" : "the weight is"} dequantized on every run`;
       return { node, planned: plan, found: "float", detail };
     }
     const detail =
-      own === undefined ? `${product.opType} on a weight that the engine quantized itself` : product.opType;
+      own === undefined && weight !== undefined
+        ? `${product.opType} on a weight that the engine quantized itself`
+        : product.opType;
     return { node, planned: plan, found: quantizedProducts[product.opType]!.kernel, detail };
   });
   const strays = products.map(({ opType, name }) => `${opType} "${name}"`);
-  const asPlanned = strays.length === 0 && layers.every(({ planned, found }) => planned === found);
-  return { asPlanned, layers, strays };
+  const asPlanned = strays.length === 0 && fusions.every(({ planned, found }) => planned === found);
+  return { asPlanned, layers: fusions, strays };
 }
 
 function isNamedAfter(product: NodeProto, node: string): boolean {

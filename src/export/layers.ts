@@ -1,16 +1,23 @@
-import type { NodeProto } from "../onnx/generated/onnx_pb.js";
+import { type NodeProto, TensorProto_DataType } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
 import { canonicalDomain } from "../onnx/validate.js";
 import { elementCount } from "../tensor.js";
 import { type LayerOperator, layerOperators } from "./layer-operators.js";
+import { tableOf } from "./tables.js";
+import { tieCopies } from "./tied-copies.js";
 
-/** A node that multiplies an activation by a stored float weight: what a plan chooses formats for. */
+/**
+ * What a plan chooses formats for: a node that multiplies an activation by a stored float weight or by another activation, or that reads
+ * the rows of a stored table.
+ */
 export interface Layer {
   readonly node: string;
   readonly op: string;
-  readonly weight: LayerWeight;
+  /** Absent where two activations are multiplied. */
+  readonly weight: LayerWeight | undefined;
   readonly bias: LayerBias | undefined;
-  readonly input: LayerInput;
+  /** The activations that it multiplies: one next to a weight, two without a weight, none where the weight is a table. */
+  readonly inputs: readonly LayerInput[];
   /** The layer's result, behind its bias. */
   readonly output: string;
   /** Whether it is the plain sum of a product and a bias vector that integer kernels compute. */
@@ -20,9 +27,11 @@ export interface Layer {
 
 export interface LayerWeight {
   readonly initializer: string;
+  /** The table that this is a transposed copy of, as exporters make one for tied matrices: the file holds the table alone. */
+  readonly copyOf?: string;
   readonly port: number;
   readonly dims: readonly number[];
-  /** Axis along which output channels lie. */
+  /** Axis along which output channels lie: the rows, of a table. */
   readonly channelAxis: number;
   readonly channels: number;
 }
@@ -31,6 +40,8 @@ export interface LayerWeight {
 export interface LayerWork {
   readonly tensor: string;
   readonly macsPerElement: number;
+  /** Size that they are multiplied by besides, where no weight tells it. */
+  readonly size?: { readonly tensor: string; readonly axis: number };
 }
 
 /** A constant added to each output channel, by the layer itself or by an Add that is the only reader of its product. */
@@ -44,14 +55,41 @@ export interface LayerBias {
 export interface LayerInput {
   readonly tensor: string;
   readonly port: number;
-  /** Axis of the activation that the product sums over, and its size. */
+  /** Axis of the activation that the product sums over. */
   readonly channelAxis: number;
-  readonly channels: number;
+  /** Its size; undefined where no weight tells it. */
+  readonly channels: number | undefined;
+}
+
+/** A layer that has a weight. */
+export type WeightedLayer = Layer & { readonly weight: LayerWeight };
+
+export function hasWeight<L extends Layer>(layer: L): layer is L & WeightedLayer {
+  return layer.weight !== undefined;
+}
+
+/** The initializer that holds a weight in the file. */
+export function storedIn({ initializer, copyOf }: LayerWeight): string {
+  return copyOf ?? initializer;
 }
 
 /** The layers of a model, in graph order. Nodes inside subgraphs are not among them. */
 export function findLayers(graph: Graph): Layer[] {
-  return graph.nodes.flatMap((node) => [layerOf(graph, node) ?? [], stateLayerOf(graph, node) ?? []].flat());
+  const products = new Map(graph.nodes.flatMap((node) => productsOf(graph, node)).map((layer) => [layer.node, layer]));
+  const layers = graph.nodes.flatMap((node) => {
+    const own = products.get(node.name) ?? tableOf(graph, node, products);
+    return [own, products.get(stateName(node))].filter((layer) => layer !== undefined);
+  });
+  return tieCopies(graph, layers);
+}
+
+function productsOf(graph: Graph, node: NodeProto): Layer[] {
+  const own = productOf(graph, node) ?? activationProductOf(graph, node);
+  return [own, stateLayerOf(graph, node)].filter((layer) => layer !== undefined);
+}
+
+function stateName({ name }: NodeProto): string {
+  return `${name}:state`;
 }
 
 /**
@@ -61,13 +99,13 @@ export function findLayers(graph: Graph): Layer[] {
 function stateLayerOf(graph: Graph, node: NodeProto): Layer | undefined {
   const operator = operatorOf(node);
   if (operator?.stateWeightPort === undefined) return undefined;
-  const layer = layerOf(graph, node, operator.stateWeightPort);
+  const layer = productOf(graph, node, operator.stateWeightPort);
   const inputs = graph.initializer(node.input[operator.weightPort]!)?.dims.at(-1);
   if (layer === undefined || inputs === undefined) return undefined;
   const { tensor } = layer.work;
   return {
     ...layer,
-    node: `${node.name}:state`,
+    node: stateName(node),
     work: { tensor, macsPerElement: elementCount(layer.weight.dims) / Number(inputs) },
   };
 }
@@ -76,7 +114,7 @@ function operatorOf(node: NodeProto): LayerOperator | undefined {
   return canonicalDomain(node.domain) === "" ? layerOperators[node.opType] : undefined;
 }
 
-function layerOf(graph: Graph, node: NodeProto, port = operatorOf(node)?.weightPort): Layer | undefined {
+function productOf(graph: Graph, node: NodeProto, port = operatorOf(node)?.weightPort): WeightedLayer | undefined {
   const operator = operatorOf(node);
   if (operator === undefined || port === undefined) return undefined;
   const initializer = node.input[port]!;
@@ -93,7 +131,7 @@ function layerOf(graph: Graph, node: NodeProto, port = operatorOf(node)?.weightP
     op: node.opType,
     weight: { initializer, port, dims, channelAxis: shape.weightAxis, channels },
     bias: bias.bias,
-    input: { tensor, port: 0, channelAxis: shape.inputAxis, channels: shape.inputChannels },
+    inputs: [{ tensor, port: 0, channelAxis: shape.inputAxis, channels: shape.inputChannels }],
     output: bias.output,
     plain: shape.plain && bias.plain,
     work:
@@ -101,6 +139,32 @@ function layerOf(graph: Graph, node: NodeProto, port = operatorOf(node)?.weightP
         ? { tensor: node.output[0]!, macsPerElement: elementCount(dims) / channels }
         : { tensor, macsPerElement: elementCount(dims) / shape.inputChannels },
   };
+}
+/** A product of two activations, such as those of attention. */
+function activationProductOf(graph: Graph, node: NodeProto): Layer | undefined {
+  if (node.opType !== "MatMul" || canonicalDomain(node.domain) !== "") return undefined;
+  const [left, right] = node.input as [string, string];
+  if ([left, right].some((name) => graph.initializer(name) !== undefined || isOtherInput(graph, name)))
+    return undefined;
+  return {
+    node: node.name,
+    op: node.opType,
+    weight: undefined,
+    bias: undefined,
+    inputs: [
+      { tensor: left, port: 0, channelAxis: -1, channels: undefined },
+      { tensor: right, port: 1, channelAxis: -2, channels: undefined },
+    ],
+    output: node.output[0]!,
+    plain: true,
+    work: { tensor: node.output[0]!, macsPerElement: 1, size: { tensor: left, axis: -1 } },
+  };
+}
+
+/** Whether a value is an input of the graph that holds something else than float32. */
+function isOtherInput(graph: Graph, name: string): boolean {
+  const input = graph.proto.input.find((candidate) => candidate.name === name);
+  return input?.type?.value.case === "tensorType" && input.type.value.value.elemType !== TensorProto_DataType.FLOAT;
 }
 
 interface FoundBias {
@@ -145,5 +209,7 @@ function addedBias(graph: Graph, node: NodeProto, length: number): FoundBias {
 
 function isFloatVector(graph: Graph, name: string, length: number): boolean {
   const value = graph.constant(name);
-  return value?.dtype === "float32" && value.dims.length === 1 && value.dims[0] === length;
+  // A matrix of one row is added like a vector.
+  const isRow = value?.dims.length === 1 || (value?.dims.length === 2 && value.dims[0] === 1);
+  return value?.dtype === "float32" && isRow && value.dims.at(-1) === length;
 }

@@ -1,5 +1,5 @@
-import type { BlockedFormat, WeightFormat } from "../formats.js";
-import type { BlockQuantizer, Quantizer, WeightQuantizer } from "../quantizer.js";
+import type { BlockedFormat, PackedFormat, WeightFormat } from "../formats.js";
+import type { Quantizer, WeightQuantizer } from "../quantizer.js";
 
 /** Smallest and largest value that a tensor takes. */
 export interface Range {
@@ -17,10 +17,18 @@ export interface Layout {
   readonly weights: readonly WeightLayout[];
   readonly biases: readonly BiasLayout[];
   readonly edges: readonly EdgeLayout[];
+  /** Initializers that are not stored: the file has another one's transpose for each, made at load. */
+  readonly copies?: readonly StoredCopy[];
+}
+
+/** A transposed copy of an initializer. Where the one has a layout, the other has the same. */
+export interface StoredCopy {
+  readonly initializer: string;
+  readonly of: string;
 }
 
 /** A layer whose weight is stored in another format than the model's own. */
-export type WeightLayout = TypedWeight | BlockwiseWeight;
+export type WeightLayout = TypedWeight | PackedWeight;
 
 interface StoredWeight {
   readonly node: string;
@@ -39,10 +47,13 @@ export interface TypedWeight extends StoredWeight {
   readonly kernel: "integer" | "float";
 }
 
-/** A weight whose codes are packed with a scale for each block, and dequantized block by block inside a product with a float activation. */
-export interface BlockwiseWeight extends StoredWeight {
-  readonly quantizer: BlockQuantizer;
-  readonly storage: BlockedFormat;
+/**
+ * A weight whose codes are packed with a scale for each block: dequantized block by block inside a product with a float activation, or row by row as a
+ * table is read. Tables have formats with one scale for each row too.
+ */
+export interface PackedWeight extends StoredWeight {
+  readonly quantizer: Quantizer;
+  readonly storage: PackedFormat;
   readonly kernel: "blockwise";
 }
 

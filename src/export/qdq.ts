@@ -4,8 +4,9 @@ import { cloneMessage } from "../onnx/clone.js";
 import type { NodeProto } from "../onnx/generated/onnx_pb.js";
 import { Graph } from "../onnx/graph.js";
 import type { OnnxModel } from "../onnx/model.js";
+import { makeNode } from "../onnx/node.js";
 import { upgradeOpset } from "../onnx/upgrade/index.js";
-import { BlockwiseProducts } from "./blockwise.js";
+import { PackedWeights } from "./blockwise.js";
 import type { EdgeLayout, Layout } from "./layout.js";
 import { quantizeActivation } from "./stored-activations.js";
 import { StoredConstants } from "./stored-constants.js";
@@ -25,9 +26,12 @@ export function exportModel(model: OnnxModel, layout: Layout): OnnxModel {
   const nodeOf = nodesByName(graph);
   const constants = new StoredConstants(graph);
   const stored = new StoredWeights(graph, constants);
+  const copies = new Map(layout.copies?.map(({ initializer, of }) => [initializer, of]));
+  const floats = new Map<string, string>();
   for (const weight of layout.weights) {
-    if (weight.kernel === "blockwise") continue;
+    if (weight.kernel === "blockwise" || copies.has(weight.initializer)) continue;
     const name = stored.weight(weight);
+    floats.set(weight.initializer, name);
     // Embeddings, for one, may read the weight of a layer too.
     if (weight.kernel === "float") graph.redirect(weight.initializer, name);
     else graph.setInput(nodeOf(weight.node), weight.port, name);
@@ -37,14 +41,28 @@ export function exportModel(model: OnnxModel, layout: Layout): OnnxModel {
   // Last, since the nodes are replaced.
   const blockwise = layout.weights.filter((weight) => weight.kernel === "blockwise");
   if (blockwise.length > 0) {
-    const products = new BlockwiseProducts(copy, graph);
-    for (const weight of blockwise) products.replace(nodeOf(weight.node), weight);
+    const packed = new PackedWeights(copy, graph);
+    const originals = new Map(blockwise.map((weight) => [weight.initializer, weight]));
+    for (const weight of blockwise) {
+      packed.replace(nodeOf(weight.node), originals.get(copies.get(weight.initializer) ?? weight.initializer)!);
+    }
   }
-  for (const { initializer } of [...layout.weights, ...layout.biases]) {
+  for (const [copy, original] of copies) {
+    if (graph.uses(copy).length > 0) graph.redirect(copy, transposeOf(graph, floats.get(original) ?? original));
+  }
+  for (const { initializer } of [...layout.weights, ...layout.biases, ...(layout.copies ?? [])]) {
     if (graph.uses(initializer).length === 0 && !graph.isOutput(initializer)) graph.removeInitializer(initializer);
   }
   graph.sort();
   return copy;
+}
+
+/** The transpose of a matrix that does not depend on inputs: sessions compute it once, at load. */
+function transposeOf(graph: Graph, matrix: string): string {
+  const output = graph.uniqueName(`${matrix}_transposed`);
+  const attributes = { perm: [1n, 0n] };
+  graph.insert(makeNode({ opType: "Transpose", name: output, inputs: [matrix], outputs: [output], attributes }));
+  return output;
 }
 
 /** Since when ONNX's Cast takes what is stored, as operator set and IR version. */
@@ -56,7 +74,7 @@ const castsSince: Readonly<Partial<Record<WeightFormat, { readonly opset: number
 
 /** DequantizeLinear has an axis, and Cast takes all 16-bit types, since operator set 13. */
 function neededVersions({ weights }: Layout): { readonly opset: number; readonly ir: bigint } {
-  const needs = weights.flatMap(({ storage }) => castsSince[storage] ?? []);
+  const needs = weights.flatMap(({ storage, kernel }) => (kernel === "blockwise" ? [] : (castsSince[storage] ?? [])));
   return needs.reduce((most, need) => (need.opset > most.opset ? need : most), { opset: 13, ir: 7n });
 }
 

@@ -74,7 +74,7 @@ export class StoredWeights {
     }
     const codes = quantizeToCodes(values, dims, quantizer);
     const name = this.#graph.addInitializer(`${initializer}_int32`, { dtype: "int32", dims, data: codes });
-    return this.#dequantize(initializer, [name, this.#constants.scales(quantizer.scales)], 0);
+    return this.#dequantize(initializer, [name, this.#constants.scales(quantizer.scales)], dims.length - 1);
   }
 
   #codes({ initializer, quantizer, storage, values }: TypedWeight): string {

@@ -3,12 +3,12 @@ import { type BlockedFormat, formats, isBlocked, isFloating, type WeightFormat }
 import type { BlockQuantizer, Granularity, Quantizer, WeightQuantizer } from "../quantizer.js";
 import type { TensorOf } from "../tensor.js";
 import { scaleCount, scaleIndex } from "./codes.js";
-import type { Layer } from "./layers.js";
+import type { WeightedLayer } from "./layers.js";
 import { largestFloat } from "./narrow-floats.js";
 
 /** A weight for which a quantizer is wanted. */
 export interface WeightRequest {
-  readonly layer: Layer;
+  readonly layer: WeightedLayer;
   readonly weight: TensorOf<"float32">;
   /** Codes are symmetric, [-limit, limit]: 127 for int8, 63 for int8 of reduced range, 7 for int4. */
   readonly limit: number;
@@ -32,16 +32,16 @@ function coveringScales({ data, dims }: TensorOf<"float32">, granularity: Granul
   return peaks.map((peak) => peak / limit);
 }
 
-/** A weight on the symmetric grid of a format. */
+/** A weight on the grid of a format. */
 export interface RoundedWeight {
-  /** One for each output channel. */
+  /** One for each output channel; those of blocks are what their quantizer has. */
   readonly scales: Float32Array;
-  /** Whole multiples of the scales, shaped like the weight. */
+  /** Values on the grid, shaped like the weight. */
   readonly values: Float32Array;
 }
 
 /** What weights become in a format where rounding each element by itself is not the best; the same object at every call. */
-export type RoundedWeights = (layer: Layer, format: WeightFormat) => RoundedWeight | undefined;
+export type RoundedWeights = (layer: WeightedLayer, format: WeightFormat) => RoundedWeight | undefined;
 
 export interface WeightQuantizerOptions {
   /** Scales of int8 and int4 weights per channel; by default those that just cover each channel, as all other formats always have. */
@@ -55,7 +55,7 @@ export interface WeightQuantizerOptions {
  * @throws BitwrightError `invalid-option` when the scales are not usable.
  */
 export function quantizerOfWeight(
-  layer: Layer,
+  layer: WeightedLayer,
   weight: TensorOf<"float32">,
   format: WeightFormat,
   { weightScales = minmaxScales, reduceRange = false }: WeightQuantizerOptions = {},
@@ -67,14 +67,35 @@ export function quantizerOfWeight(
     const scales = coveringScales(weight, granularity, largestFloat(format));
     return { format, granularity, scales: usableScales(layer, layer.weight.channels, scales) };
   }
-  const limit = format === "int8" && reduceRange ? 63 : 2 ** (formats[format].bits - 1) - 1;
-  const scalesOf = takesScales(format) ? weightScales : minmaxScales;
+  if (!takesScales(format)) return symmetricQuantizer(layer, weight, format, minmaxScales, false);
+  return symmetricQuantizer(layer, weight, format, weightScales, format === "int8" && reduceRange);
+}
+
+/** The quantizer of a table with one scale for each row. */
+export function rowQuantizer(
+  layer: WeightedLayer,
+  weight: TensorOf<"float32">,
+  format: "int8" | "int4",
+  { weightScales = minmaxScales }: Pick<WeightQuantizerOptions, "weightScales"> = {},
+): Quantizer {
+  return symmetricQuantizer(layer, weight, format, weightScales, false);
+}
+
+function symmetricQuantizer(
+  layer: WeightedLayer,
+  weight: TensorOf<"float32">,
+  format: "int16" | "int8" | "int4",
+  scalesOf: WeightScales,
+  reduceRange: boolean,
+): Quantizer {
+  const { bits } = formats[format];
+  const limit = reduceRange ? 63 : 2 ** (bits - 1) - 1;
   const scales = usableScales(layer, layer.weight.channels, scalesOf({ layer, weight, limit }));
-  return weightQuantizer(formats[format].bits, limit, layer.weight.channelAxis, scales);
+  return weightQuantizer(bits, limit, layer.weight.channelAxis, scales);
 }
 
 /** Whether the scales of a format can be given. With 16 bits there is nothing to win by clipping; floating formats have room at both ends. */
-export function takesScales(format: WeightFormat): boolean {
+export function takesScales(format: WeightFormat): format is "int8" | "int4" {
   return format === "int8" || format === "int4";
 }
 
@@ -83,7 +104,7 @@ export function takesScales(format: WeightFormat): boolean {
  * so it has zero points, and covers just the range from the least to the greatest weight and zero.
  */
 export function blockQuantizer(
-  layer: Layer,
+  layer: WeightedLayer,
   { data, dims }: TensorOf<"float32">,
   format: BlockedFormat,
 ): BlockQuantizer {
@@ -111,7 +132,7 @@ export function blockQuantizer(
 // For a channel of zeros: small, so that the channel's bias keeps its precision.
 const scaleOfNothing = 2 ** -24;
 
-function usableScales({ node }: Layer, count: number, given: Float32Array): Float32Array {
+function usableScales({ node }: WeightedLayer, count: number, given: Float32Array): Float32Array {
   if (given.length !== count || given.some((scale) => !Number.isFinite(scale) || scale < 0)) {
     throw new BitwrightError("invalid-option", "the scales of a weight are not usable", {
       where: `layer "${node}"`,

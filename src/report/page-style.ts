@@ -8,9 +8,14 @@ const formatColours: Readonly<Record<Format, readonly [light: string, dark: stri
   int16: ["#5b63c9", "#7f87ea"],
   fp8e4m3: ["#c07a1e", "#e09a3c"],
   fp8e5m2: ["#b4593f", "#d67a5f"],
+  int8b32: ["#2c58c9", "#6285f2"],
+  int8b128: ["#3a86d8", "#6aa9ee"],
   int8: ["#2f6fd6", "#5b94f0"],
+  int4b16: ["#177f74", "#38a699"],
   int4b32: ["#1c8a8a", "#3fb0b0"],
+  int4b64: ["#24849a", "#47aabf"],
   int4b128: ["#2a7d9c", "#4fa3c4"],
+  int4b256: ["#33779f", "#589ec9"],
   int4: ["#12966f", "#2fb98c"],
 };
 

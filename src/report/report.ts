@@ -1,6 +1,8 @@
 import type { Analysis } from "../analysis.js";
 import type { Format } from "../formats.js";
 import type { Plan, PlanLayer } from "../plan.js";
+import type { SiteScores } from "../sensitivity/criterion.js";
+import { activationSites, weightSite } from "../sensitivity/site-ids.js";
 
 /** All that a report shows, as plain data: what `--json` writes, and what the renderers turn into text and HTML. */
 export interface Report {
@@ -57,7 +59,7 @@ export interface Sensitivity {
 /** Joins what was decided with what it was decided on. */
 export function reportOf(about: About, plan: Plan, analysis: Analysis): Report {
   const elements = new Map(analysis.sites.map((site) => [site.id, site.elements]));
-  const layers = plan.layers.map((layer) => ({ ...layer, elements: elements.get(`${layer.node}/weight`) ?? 0 }));
+  const layers = plan.layers.map((layer) => ({ ...layer, elements: elements.get(weightSite(layer.node)) ?? 0 }));
   return { version: 1, about, plan, layers, choices: chosen(layers), sensitivities: sensitivities(layers, analysis) };
 }
 
@@ -80,9 +82,27 @@ function sensitivities(layers: readonly ReportLayer[], { criteria, sites }: Anal
   const kinds = [...new Set(sites.map(({ kind }) => kind))];
   return Object.entries(criteria).flatMap(([criterion, scores]) =>
     kinds.flatMap((kind) => {
-      const costs = layers.map(({ node }) => scores[`${node}/${kind}`]?.cost ?? {});
-      const formats = [...new Set(costs.flatMap((cost) => Object.keys(cost) as Format[]))];
-      return formats.map((format) => ({ criterion, kind, format, costs: costs.map((cost) => cost[format] ?? null) }));
+      const costs = layers.map(({ node }) =>
+        costsOf(scores, kind === "weight" ? [weightSite(node)] : activationSites(node)),
+      );
+      const formats = [...new Set(costs.flatMap((cost) => [...cost.keys()]))];
+      return formats.map((format) => ({
+        criterion,
+        kind,
+        format,
+        costs: costs.map((cost) => cost.get(format) ?? null),
+      }));
     }),
   );
+}
+
+/** What formats cost a layer in sum over some of its sites. */
+function costsOf(scores: SiteScores, sites: readonly string[]): Map<Format, number> {
+  const costs = new Map<Format, number>();
+  for (const site of sites) {
+    for (const [format, cost] of Object.entries(scores[site]?.cost ?? {}) as [Format, number][]) {
+      costs.set(format, (costs.get(format) ?? 0) + cost);
+    }
+  }
+  return costs;
 }

@@ -7,7 +7,7 @@ import type { Report } from "./report.js";
 import { restrictions } from "./restrictions.js";
 import { element, escapeText, textElement } from "./svg.js";
 import { describeChange, describeTrust } from "./text.js";
-import { count, digits, percent, plural } from "./units.js";
+import { bytes, count, digits, percent, plural } from "./units.js";
 
 /** The parts of the page below its figures, in order; a part with nothing to show is empty. */
 export const sections: readonly ((report: Report) => string)[] = [
@@ -16,6 +16,7 @@ export const sections: readonly ((report: Report) => string)[] = [
   search,
   verification,
   layers,
+  kept,
   changes,
 ];
 
@@ -162,6 +163,21 @@ function layers({ layers }: Report): string {
     "Layers",
     element("div", { class: "wide" }, table(["#", "layer", "op", "#weights", "weight", "activation", "why"], rows)),
   );
+}
+
+function kept({ plan: { keptFloat } }: Report): string {
+  if (keptFloat.length === 0) return "";
+  const rows = keptFloat.map((group) =>
+    element(
+      "tr",
+      {},
+      textElement("td", {}, group.reason),
+      textElement("td", { class: "number" }, String(group.tensors)),
+      textElement("td", { class: "number" }, bytes(group.bytes)),
+      element("td", {}, nodeName(group.largest)),
+    ),
+  );
+  return section("Left in float", table(["why", "#tensors", "#bytes", "largest"], rows));
 }
 
 function changes({ plan }: Report): string {

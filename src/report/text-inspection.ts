@@ -1,5 +1,6 @@
 import type { Inspection } from "../inspect.js";
 import { columns } from "./columns.js";
+import { describeKept } from "./kept.js";
 import { restrictions } from "./restrictions.js";
 import { bytes, count, plural } from "./units.js";
 
@@ -11,6 +12,8 @@ export function textInspection({
   outputs,
   ops,
   layers,
+  keptFloat,
+  passedOver,
   macs,
   unsupported,
   changes,
@@ -27,7 +30,9 @@ export function textInspection({
   ]);
   const passes = new Map<string, number>();
   for (const { pass } of changes) passes.set(pass, (passes.get(pass) ?? 0) + 1);
-  const weights = layers.reduce((sum, layer) => sum + layer.bytes, 0);
+  // Layers of a group share a weight.
+  const stored = new Map(layers.map((layer) => [layer.group, layer.bytes]));
+  const weights = [...stored.values()].reduce((sum, own) => sum + own, 0);
   return [
     `${bytes(size)}, opset ${opset}; ${inputs.map(port).join(", ")} -> ${outputs.map(port).join(", ")}`,
     `operators: ${ops.map(({ op, count }) => `${op} ${count}`).join(", ")}`,
@@ -36,6 +41,8 @@ export function textInspection({
     ...columns([["layer", "op", "weight", "bytes", "MACs", "choices (weight/activation)"], ...rows]),
     "",
     `${plural(layers.length, "layer")}, ${bytes(weights)} of weights, ${macs === null ? "MACs depend on open sizes (--size)" : `${count(macs)} MACs a sample`}`,
+    ...describeKept(keptFloat),
+    ...passedOver.map(({ op, nodes, reason }) => `${plural(nodes.length, `${op} node`)} stay float: ${reason}`),
     ...(unsupported.length === 0
       ? ["the engine supports every operator"]
       : ["the engine lacks:", ...unsupported.map(({ op, nodes }) => `  ${op}: ${nodes.join(", ")}`)]),

@@ -3,6 +3,7 @@ import type { FigureChange } from "../data/figure-change.js";
 import type { PairedComparison } from "../data/statistics.js";
 import type { Plan, Verified } from "../plan.js";
 import { columns } from "./columns.js";
+import { describeKept } from "./kept.js";
 import { describeUnmet } from "./limits.js";
 import type { Report, ReportLayer } from "./report.js";
 import { restrictions } from "./restrictions.js";
@@ -16,7 +17,11 @@ export function textReport(report: Report, { verbose = false } = {}): string {
   const { layers } = report;
   const table = verbose || layers.length <= mostLayers ? layerTable(layers) : summary(report);
   const limits = restrictions(report.plan.changes).map((restriction) => `the file ${restriction}`);
-  return [...table, "", ...figures(report), "", ...verification(report), ...limits].join("\n");
+  const parts = [table, describeKept(report.plan.keptFloat), figures(report), [...verification(report), ...limits]];
+  return parts
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join("\n"))
+    .join("\n\n");
 }
 
 function layerTable(layers: readonly ReportLayer[]): string[] {

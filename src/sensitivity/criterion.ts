@@ -13,7 +13,7 @@ import type { InteractionSource, Interactions } from "./interactions.js";
 export type Site = WeightSite | ActivationSite;
 
 interface SiteOf<Q> {
-  /** `node/weight` or `node/activation`. */
+  /** See `site-ids.ts`. */
   readonly id: string;
   readonly tensor: string;
   readonly node: string;
@@ -29,12 +29,12 @@ interface SiteOf<Q> {
   alone(format: Format): LayoutParts;
 }
 
-/** The weight of a layer. */
+/** The weight of a layer, or the table that it reads. */
 export interface WeightSite extends SiteOf<WeightQuantizer> {
   readonly kind: "weight";
 }
 
-/** The activation that a layer multiplies. */
+/** An activation that a layer multiplies. */
 export interface ActivationSite extends SiteOf<Quantizer> {
   readonly kind: "activation";
 }

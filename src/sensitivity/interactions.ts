@@ -1,6 +1,7 @@
 import { decodeFloats } from "../base64.js";
 import type { Format, LayerChoice } from "../formats.js";
 import { significantTerms } from "./interactions/significant-terms.js";
+import { activationSites, weightSite } from "./site-ids.js";
 
 /** Where second-order terms between choices come from; `sources` computes them. */
 export const interactionSources = ["none", "measured", "hessian", "gauss-newton", "fisher"] as const;
@@ -83,8 +84,8 @@ export function chosenIndices(
 ): number[] {
   const taken = new Set<string>();
   for (const [node, { weight, activation }] of configuration) {
-    taken.add(choiceKeyOf({ site: `${node}/weight`, format: weight }));
-    taken.add(choiceKeyOf({ site: `${node}/activation`, format: activation }));
+    taken.add(choiceKeyOf({ site: weightSite(node), format: weight }));
+    for (const site of activationSites(node)) taken.add(choiceKeyOf({ site, format: activation }));
   }
   return choices.flatMap((choice, i) => (taken.has(choiceKeyOf(choice)) ? [i] : []));
 }

@@ -6,6 +6,7 @@ import { choiceErrors } from "./interactions/choice-errors.js";
 import { type Choice, choicesOf } from "./interactions/choices.js";
 import { placeTaskLoss } from "./place-task-loss.js";
 import { noiseVariance, weightNoise } from "./rounding-noise.js";
+import { samplesRun } from "./samples-run.js";
 
 // The mean square of the change of each sample's loss, to first order in the errors of weights and activations (arXiv 2505.13060; our reading of
 // its abstract): d_i(b) = mean_n <g_{i,n}, e_{i,b}>^2 with g = dL_n/dt_i, one forward and one backward pass a sample. Costs are squares of losses: a
@@ -59,7 +60,7 @@ async function eachSample(
   project: () => Promise<Projections>,
 ): Promise<void> {
   const { engine, dataset, samples, batchSize, onMeanSquaredLoss, signal } = context;
-  const stage = new Stage(context, name, samples.length);
+  const stage = new Stage(context, name, samplesRun(context));
   await engine.graph.setErrors(errors);
   let squaredLosses = 0;
   for await (const batch of dataset.batches(samples, batchSize, { signal })) {
@@ -71,14 +72,14 @@ async function eachSample(
   }
   // The engine's copies of the errors are as large as the model, for every format.
   await engine.graph.setErrors([]);
-  onMeanSquaredLoss?.(squaredLosses / samples.length);
+  onMeanSquaredLoss?.(squaredLosses / samplesRun(context));
 }
 
-function scoresOf(choices: readonly Choice[], squares: Float64Array, { samples }: SensitivityContext): SiteScores {
+function scoresOf(choices: readonly Choice[], squares: Float64Array, context: SensitivityContext): SiteScores {
   const scores: Record<string, SiteScore & { readonly cost: Partial<Record<Format, number>> }> = {};
   for (const [i, { site, format }] of choices.entries()) {
     scores[site.id] ??= { cost: {} };
-    scores[site.id]!.cost[format] = squares[i]! / samples.length;
+    scores[site.id]!.cost[format] = squares[i]! / samplesRun(context);
   }
   return scores;
 }

@@ -1,14 +1,16 @@
 import type { Analysis } from "../analysis.js";
 import type { LayoutParts } from "../evaluate/simulator.js";
+import { hasWeight } from "../export/layers.js";
 import type { Range } from "../export/layout.js";
 import type { LayoutOptions, PlannedLayer } from "../export/targets/target.js";
 import type { Format, WeightFormat } from "../formats.js";
 import type { Quantizer } from "../quantizer.js";
 import { elementCount } from "../tensor.js";
 import { layoutOptions, type Workspace } from "../workspace.js";
-import type { ActivationSite, Site, WeightSite } from "./criterion.js";
+import type { Site } from "./criterion.js";
+import { activationSites, weightSite } from "./site-ids.js";
 
-/** The weight and, where the target can quantize it, the activation of every layer. */
+/** The weight and, where the target can quantize them, the activations of every layer. */
 export function sitesOf(
   workspace: Workspace,
   ranges: ReadonlyMap<string, Range>,
@@ -19,32 +21,38 @@ export function sitesOf(
   const weightLayouts = weightsAlone(workspace, ranges, options);
   const activations = activationQuantizers(workspace, ranges, options);
   return workspace.layers.flatMap((layer): Site[] => {
-    const { node, op, group, weight, input } = layer;
+    const { node, op, group, inputs } = layer;
     const common = { node, op, group };
-    const weights = weightLayouts.get(node)!;
-    const weightSite: WeightSite = {
-      ...common,
-      id: `${node}/weight`,
-      kind: "weight",
-      tensor: weight.initializer,
-      port: weight.port,
-      elements: elementCount(weight.dims),
-      quantizers: new Map([...weights].map(([format, layout]) => [format, layout.weights[0]!.quantizer])),
-      alone: (format) => weights.get(format)!,
-    };
-    const quantizer = activations.get(node);
-    if (quantizer === undefined) return [weightSite];
-    const activationSite: ActivationSite = {
-      ...common,
-      id: `${node}/activation`,
-      kind: "activation",
-      tensor: input.tensor,
-      port: input.port,
-      elements: elementCount(dims.get(input.tensor)!.slice(1)),
-      quantizers: new Map(offered(layer, "activation").map((format) => [format, quantizer])),
-      alone: () => ({ weights: [], biases: [], edges: [{ node, port: input.port, tensor: input.tensor, quantizer }] }),
-    };
-    return [weightSite, activationSite];
+    const sites: Site[] = [];
+    if (hasWeight(layer)) {
+      const weights = weightLayouts.get(node)!;
+      sites.push({
+        ...common,
+        id: weightSite(node),
+        kind: "weight",
+        tensor: layer.weight.initializer,
+        port: layer.weight.port,
+        elements: elementCount(layer.weight.dims),
+        quantizers: new Map([...weights].map(([format, layout]) => [format, layout.weights[0]!.quantizer])),
+        alone: (format) => weights.get(format)!,
+      });
+    }
+    const activationFormats = offered(layer, "activation");
+    for (const [i, { tensor, port }] of inputs.entries()) {
+      const quantizer = activations.get(node)?.get(port);
+      if (quantizer === undefined || activationFormats.length === 0) continue;
+      sites.push({
+        ...common,
+        id: activationSites(node)[i]!,
+        kind: "activation",
+        tensor,
+        port,
+        elements: elementCount(dims.get(tensor)!.slice(1)),
+        quantizers: new Map(activationFormats.map((format) => [format, quantizer])),
+        alone: () => ({ weights: [], biases: [], edges: [{ node, port, tensor, quantizer }] }),
+      });
+    }
+    return sites;
   });
 }
 
@@ -75,21 +83,21 @@ function weightsAlone(
   return alone;
 }
 
-/** The quantizer of each layer's input when all layers that can be are integer. */
+/** The quantizers of each layer's inputs, by their ports, when all layers that can be are integer. */
 function activationQuantizers(
   { target, model, layers }: Workspace,
   ranges: ReadonlyMap<string, Range>,
   options: LayoutOptions,
-): Map<string, Quantizer> {
+): Map<string, Map<number, Quantizer>> {
   const integer = layers.flatMap(({ node, choices }) => {
     const choice = choices.find(({ activation }) => activation !== "float");
     return choice === undefined ? [] : [[node, choice] as const];
   });
   const { edges } = target.layout(model, new Map(integer), ranges, options);
-  const ports = new Map(layers.map(({ node, input }) => [node, input.port]));
-  return new Map(
-    edges.flatMap(({ node, port, quantizer }) =>
-      node !== undefined && ports.get(node) === port ? [[node, quantizer] as const] : [],
-    ),
-  );
+  const found = new Map(layers.map(({ node }) => [node, new Map<number, Quantizer>()]));
+  const isInput = new Set(layers.flatMap(({ node, inputs }) => inputs.map(({ port }) => `${node} ${port}`)));
+  for (const { node, port, quantizer } of edges) {
+    if (node !== undefined && isInput.has(`${node} ${port}`)) found.get(node)!.set(port, quantizer);
+  }
+  return found;
 }

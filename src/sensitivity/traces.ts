@@ -1,6 +1,7 @@
 import { Stage } from "../progress.js";
 import type { SensitivityContext, Site } from "./criterion.js";
 import { placeLoss } from "./place-loss.js";
+import { samplesRun } from "./samples-run.js";
 
 /** Probes before the standard errors are trusted. */
 const fewestProbes = 8;
@@ -58,7 +59,7 @@ export async function estimateTraces(
   const inOrder = [...sites].sort((a, b) => Number(a.kind === "activation") - Number(b.kind === "activation"));
   const sets = probing === "network" ? [inOrder] : inOrder.map((site) => [site]);
   const passes = Math.ceil(probes / probesPerPass);
-  const stage = new Stage(context, name, passes * samples.length * sets.length);
+  const stage = new Stage(context, name, passes * samplesRun(context) * sets.length);
   // A mean over samples for each probe.
   const found = new Map(inOrder.map(({ id }): [string, number[]] => [id, []]));
   for (let pass = 0; pass < passes; pass++) {
@@ -89,7 +90,7 @@ export async function estimateTraces(
       }
       firstSample += batch.indices.length;
     }
-    for (const { id } of open.flat()) found.get(id)!.push(...sums.get(id)!.map((sum) => sum / samples.length));
+    for (const { id } of open.flat()) found.get(id)!.push(...sums.get(id)!.map((sum) => sum / samplesRun(context)));
   }
   return new Map(inOrder.map(({ id }) => [id, traceOf(found.get(id)!)]));
 }

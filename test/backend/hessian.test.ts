@@ -1,59 +1,60 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Graph } from "../../src/backend/graph.js";
 import { backend } from "../support/backends.js";
+import { runTied, tiedNet } from "../support/tied-net.js";
 import { runWithLoss, tinyNet } from "../support/tiny-net.js";
 
 const samples = 3;
-const ids = tinyNet.weights.map((name) => tinyNet.value(name));
-const sizes = tinyNet.weights.map((name) => tinyNet.elements(name));
-const parameters = sizes.reduce((sum, size) => sum + size, 0);
-/** Weight and element of each parameter. */
-const places = sizes.flatMap((size, weight) => Array.from({ length: size }, (_, element) => ({ weight, element })));
 
-let graph: Graph;
-/** The whole Hessian of the summed loss, row by row. */
-let hessian: Float64Array[];
+const nets = [
+  { name: "a small network", net: tinyNet, run: runWithLoss },
+  { name: "a network with a table and tied matrices", net: tiedNet, run: runTied },
+];
 
-beforeAll(async () => {
-  graph = await tinyNet.open(backend, { precision: "float64" });
-  await runWithLoss(graph, 0, samples);
-  hessian = await denseHessian(graph);
-});
+describe.each(nets)("the dense Hessian of $name", ({ net, run }) => {
+  const ids = net.weights.map((name) => net.value(name));
+  const sizes = net.weights.map((name) => net.elements(name));
+  const parameters = sizes.reduce((sum, size) => sum + size, 0);
+  /** Weight and element of each parameter. */
+  const places = sizes.flatMap((size, weight) => Array.from({ length: size }, (_, element) => ({ weight, element })));
 
-afterAll(() => graph.dispose());
+  let graph: Graph;
+  /** The whole Hessian of the summed loss, row by row. */
+  let hessian: Float64Array[];
 
-/** H e_j for every unit vector e_j, some at a time. */
-async function denseHessian(engine: Graph): Promise<Float64Array[]> {
-  const rows: Float64Array[] = [];
-  const probes = 16;
-  for (let first = 0; first < parameters; first += probes) {
-    await engine.setSites({ weights: ids, probes });
-    for (let p = 0; p < probes; p++) {
-      const place = places[first + p];
-      for (const [weight, size] of sizes.entries()) {
-        const direction = place?.weight === weight ? unit(size, place.element) : undefined;
-        await engine.setDirection(weight, p, direction);
+  beforeAll(async () => {
+    graph = await net.open(backend, { precision: "float64" });
+    await run(graph, 0, samples);
+    hessian = await denseHessian(graph);
+  });
+
+  afterAll(() => graph.dispose());
+
+  /** H e_j for every unit vector e_j, some at a time. */
+  async function denseHessian(engine: Graph): Promise<Float64Array[]> {
+    const rows: Float64Array[] = [];
+    const probes = 16;
+    for (let first = 0; first < parameters; first += probes) {
+      await engine.setSites({ weights: ids, probes });
+      for (let p = 0; p < probes; p++) {
+        const place = places[first + p];
+        for (const [weight, size] of sizes.entries()) {
+          const direction = place?.weight === weight ? unit(size, place.element) : undefined;
+          await engine.setDirection(weight, p, direction);
+        }
+      }
+      await engine.hessian({ products: true });
+      for (let p = 0; p < Math.min(probes, parameters - first); p++) {
+        const parts = [];
+        for (const id of ids) parts.push(...(await engine.readProduct(id, p)));
+        rows.push(Float64Array.from(parts));
       }
     }
-    await engine.hessian({ products: true });
-    for (let p = 0; p < Math.min(probes, parameters - first); p++) {
-      const parts = [];
-      for (const id of ids) parts.push(...(await engine.readProduct(id, p)));
-      rows.push(Float64Array.from(parts));
-    }
+    return rows;
   }
-  return rows;
-}
 
-function unit(size: number, element: number): Float32Array {
-  const direction = new Float32Array(size);
-  direction[element] = 1;
-  return direction;
-}
+  const largest = () => Math.max(...hessian.flatMap((row) => [...row].map(Math.abs)));
 
-const largest = () => Math.max(...hessian.flatMap((row) => [...row].map(Math.abs)));
-
-describe("the dense Hessian of a small network", () => {
   test("is symmetric", () => {
     let worst = 0;
     for (let i = 0; i < parameters; i++)
@@ -62,10 +63,10 @@ describe("the dense Hessian of a small network", () => {
   });
 
   test("is what the gradient changes by", async () => {
-    const engine = await tinyNet.open(backend, { precision: "float64" });
-    await runWithLoss(engine, 0, samples);
+    const engine = await net.open(backend, { precision: "float64" });
+    await run(engine, 0, samples);
     const gradients = async () => {
-      await runWithLoss(engine, 0, samples);
+      await run(engine, 0, samples);
       await engine.gradient(ids);
       const parts = [];
       for (const id of ids) parts.push(...(await engine.readWeightGradient(id)));
@@ -131,7 +132,20 @@ describe("the dense Hessian of a small network", () => {
   });
 });
 
+function unit(size: number, element: number): Float32Array {
+  const direction = new Float32Array(size);
+  direction[element] = 1;
+  return direction;
+}
+
 describe("probes of activations", () => {
+  let graph: Graph;
+  beforeAll(async () => {
+    graph = await tinyNet.open(backend, { precision: "float64" });
+    await runWithLoss(graph, 0, samples);
+  });
+  afterAll(() => graph.dispose());
+
   test("agree with probes of a weight that moves the activation alike", async () => {
     // The input of "head" is moved by v through its own edge, or the output of "head" by v W: the forms must agree, since the logits are
     // all that the loss sees and are linear in that input.

@@ -27,6 +27,10 @@ export function samplePlan(count: number): Plan {
       activationFormat: i === 0 ? "float" : "int8",
       why: `reason ${i}`,
     })),
+    keptFloat: [
+      { reason: "biases", tensors: 3, bytes: 4096, largest: "bias <b>" },
+      { reason: "read by Mul", tensors: 1, bytes: 80, largest: "factor" },
+    ],
     before: { metric: "top1", value: 0.75, bytes: 4_000_000, latencyMs: 2 },
     after: { metric: "top1", value: 0.745, bytes: 1_000_000, latencyMs: 1 },
     predicted: { loss: 0.01, latencyMs: null, latencyError: null, lossError: null },

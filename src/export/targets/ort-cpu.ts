@@ -1,7 +1,7 @@
 import { BitwrightError } from "../../errors.js";
 import { choiceKey, type LayerChoice } from "../../formats.js";
 import { Graph } from "../../onnx/graph.js";
-import { findLayers } from "../layers.js";
+import { findLayers, storedIn } from "../layers.js";
 import { clampBehind } from "./ort-cpu/activation-function.js";
 import { choicesOf } from "./ort-cpu/choices.js";
 import { flowNode } from "./ort-cpu/flow-operators.js";
@@ -20,7 +20,9 @@ export const ortCpu: Target = {
     const graph = new Graph(model);
     const tensors = new Set<string>();
     for (const layer of findLayers(graph)) {
-      tensors.add(layer.input.tensor);
+      // A table is read by rows: nothing around it is quantized for its sake.
+      if (layer.inputs.length === 0) continue;
+      for (const { tensor } of layer.inputs) tensors.add(tensor);
       tensors.add(clampBehind(graph, layer.output)?.output ?? layer.output);
     }
     for (const node of graph.nodes) {
@@ -46,7 +48,7 @@ function plannedLayers(graph: Graph): PlannedLayer[] {
   return layers.map((layer) => ({
     ...layer,
     choices: choicesOf(graph, layer, layers),
-    group: layer.weight.initializer,
+    group: layer.weight === undefined ? layer.node : storedIn(layer.weight),
   }));
 }
 
@@ -56,7 +58,7 @@ function checkChoices(layers: readonly PlannedLayer[], choices: ReadonlyMap<stri
     const layer = byName.get(name);
     if (layer === undefined) {
       throw new BitwrightError("invalid-option", `the model has no layer "${name}"`, {
-        expected: "a node that multiplies by a stored weight",
+        expected: "a node that multiplies activations, or reads a stored weight",
       });
     }
     const known = layer.choices.map(choiceKey);

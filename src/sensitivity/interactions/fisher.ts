@@ -1,6 +1,7 @@
 import { encodeFloats } from "../../base64.js";
 import { Stage } from "../../progress.js";
 import { placeLoss } from "../place-loss.js";
+import { samplesRun } from "../samples-run.js";
 import { choiceErrors } from "./choice-errors.js";
 import { GramSums } from "./gram-sums.js";
 import { batchFor, type Source } from "./source.js";
@@ -22,8 +23,9 @@ export const fisher: Source = async (context) => {
   const declared = await choiceErrors(context);
   const width = declared.choices.length;
   const sums = new GramSums(declared);
-  const kept = new Float32Array(probes * samples.length * width);
-  const stage = new Stage({ onProgress, signal }, "fisher probes", probes * samples.length);
+  const total = samplesRun(context);
+  const kept = new Float32Array(probes * total * width);
+  const stage = new Stage({ onProgress, signal }, "fisher probes", probes * total);
   await engine.graph.setErrors(declared.errors);
   const perPass = Math.min(probes, probesPerPass);
   let first = 0;
@@ -43,7 +45,7 @@ export const fisher: Source = async (context) => {
     for (let n = 0; n < count; n++) {
       for (let k = 0; k < probes; k++) {
         sums.add(found[k * count + n]!);
-        kept.set(sums.corrected, (k * samples.length + first + n) * width);
+        kept.set(sums.corrected, (k * total + first + n) * width);
       }
     }
     first += count;
@@ -52,7 +54,7 @@ export const fisher: Source = async (context) => {
   return {
     source: "fisher",
     choices,
-    ...sums.means(probes * samples.length),
-    projections: { probes, samples: samples.length, data: encodeFloats(kept) },
+    ...sums.means(probes * total),
+    projections: { probes, samples: total, data: encodeFloats(kept) },
   };
 };

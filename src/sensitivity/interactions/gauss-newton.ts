@@ -2,6 +2,7 @@ import type { Batch } from "../../data/dataset.js";
 import { Stage } from "../../progress.js";
 import type { LossName } from "../criterion.js";
 import { judgedOutput } from "../place-loss.js";
+import { samplesRun } from "../samples-run.js";
 import { type ChoiceErrors, choiceErrors } from "./choice-errors.js";
 import { GramSums } from "./gram-sums.js";
 import { batchFor, type Source, type SourceContext } from "./source.js";
@@ -17,7 +18,11 @@ export const gaussNewton: Source = async (context) => {
   const { engine, dataset, samples, loss, onProgress, signal } = context;
   const declared = await choiceErrors(context);
   const sums = new GramSums(declared);
-  const stage = new Stage({ onProgress, signal }, "Gauss-Newton products", declared.errors.length * samples.length);
+  const stage = new Stage(
+    { onProgress, signal },
+    "Gauss-Newton products",
+    declared.errors.length * samplesRun(context),
+  );
   await engine.graph.setErrors(declared.errors);
   for await (const batch of dataset.batches(samples, batchFor(context, errorsPerPass), { signal })) {
     await engine.run(batch.feeds, { keep: true, signal });
@@ -42,7 +47,7 @@ export const gaussNewton: Source = async (context) => {
   return {
     source: "gauss-newton",
     choices: declared.choices.map(({ site, format }) => ({ site: site.id, format })),
-    ...sums.means(samples.length),
+    ...sums.means(samplesRun(context)),
   };
 };
 

@@ -1,6 +1,7 @@
 import { Stage } from "../../progress.js";
 import type { Interactions } from "../interactions.js";
 import { placeLoss } from "../place-loss.js";
+import { samplesRun } from "../samples-run.js";
 import { type ChoiceErrors, choiceErrors } from "./choice-errors.js";
 import { mirrored, triangle } from "./matrix.js";
 import { batchFor, type Source } from "./source.js";
@@ -19,7 +20,7 @@ export const hessian: Source = async (context) => {
   const width = declared.errors.length;
   // forms[i * width + j]: e_j^T H e_i, summed over samples.
   const forms = new Float64Array(width * width);
-  const stage = new Stage({ onProgress, signal }, "Hessian products", width * samples.length);
+  const stage = new Stage({ onProgress, signal }, "Hessian products", width * samplesRun(context));
   await engine.graph.setErrors(declared.errors);
   for await (const batch of dataset.batches(samples, batchFor(context, errorsPerPass), { signal })) {
     await engine.run(batch.feeds, { keep: true, signal });
@@ -40,7 +41,7 @@ export const hessian: Source = async (context) => {
   return {
     source: "hessian",
     choices: declared.choices.map(({ site, format }) => ({ site: site.id, format })),
-    ...byChoice(declared, forms, samples.length),
+    ...byChoice(declared, forms, samplesRun(context)),
   };
 };
 

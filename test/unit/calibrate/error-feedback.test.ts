@@ -44,6 +44,26 @@ describe("rounding with error feedback", () => {
     expect(fed).toBeLessThan(nearest / 3);
   });
 
+  it("does so on grids that change within a row", () => {
+    const scales = Float64Array.from({ length: width }, (_, i) => (i < width / 2 ? 1 / 7 : 1 / 6));
+    const zeroPoints = Int32Array.from({ length: width }, (_, i) => (i < width / 2 ? 7 : 8));
+    let [fed, nearest] = [0, 0];
+    for (const row of rows) {
+      const codes = feedback.roundOn(row, { scales, zeroPoints, qmax: 15 });
+      expect(codes.every((code) => code >= 0 && code <= 15)).toBe(true);
+      const values = codes.map((code, i) => code - zeroPoints[i]!);
+      fed += form(
+        moments,
+        [...row].map((w, i) => values[i]! * scales[i]! - w),
+      );
+      nearest += form(
+        moments,
+        [...row].map((w, i) => Math.round(w / scales[i]!) * scales[i]! - w),
+      );
+    }
+    expect(fed).toBeLessThan(nearest / 3);
+  });
+
   it("comes close to the best codes there are", () => {
     const near = (row: Float64Array, own: number, best: number[], i: number): number => {
       if (i === width)

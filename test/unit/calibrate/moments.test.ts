@@ -85,7 +85,7 @@ describe("moments of a layer's input", () => {
     const dataset = await datasetFrom({ x });
     const indices = Uint32Array.from({ length: samples }, (_, i) => i);
     const options = { engine, dataset, samples: indices, batchSize, seed: 0 };
-    const moments = await measureMoments([{ key: "w", tensor: layer.input.tensor, rows }], options);
+    const moments = await measureMoments([{ key: "w", tensor: layer.inputs[0]!.tensor, rows }], options);
     await engine.dispose();
     return moments.get("w")!;
   };

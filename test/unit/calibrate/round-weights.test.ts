@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { roundWeights } from "../../../src/calibrate/round-weights.js";
 import { datasetFrom } from "../../../src/data/from-feeds.js";
+import type { WeightedLayer } from "../../../src/export/layers.js";
 import { exportModel } from "../../../src/export/qdq.js";
 import { openSession } from "../../../src/export/session-node.js";
 import { readModel, writeModel } from "../../../src/onnx/model.js";
@@ -71,8 +72,8 @@ describe("weights rounded with error feedback", () => {
   it.each(["int8", "int4"] as const)("change outputs on other samples less than nearest ones, %s", async (format) => {
     const saved = await roundWeights(options());
     const [layer] = workspace.layers;
-    const nearest = await addedVariance(await roundedWeight(workspace, {}, layer!, format));
-    const fed = await addedVariance(await roundedWeight(workspace, saved, layer!, format));
+    const nearest = await addedVariance(await roundedWeight(workspace, {}, layer as WeightedLayer, format));
+    const fed = await addedVariance(await roundedWeight(workspace, saved, layer as WeightedLayer, format));
     expect(fed).toBeGreaterThan(0);
     expect(fed).toBeLessThan(0.5 * nearest);
   });
@@ -86,7 +87,7 @@ describe("weights rounded with error feedback", () => {
     const analysis = { roundedWeights: await roundWeights(options()), biasShifts: {} };
     const choices = new Map(layers.map(({ node }) => [node, { weight: "int4", activation: "float" }] as const));
     const layout = target.layout(workspace.model, choices, new Map(), layoutOptions(workspace, analysis));
-    const expected = await roundedWeight(workspace, analysis.roundedWeights, layers[0]!, "int4");
+    const expected = await roundedWeight(workspace, analysis.roundedWeights, layers[0] as WeightedLayer, "int4");
     expect(layout.weights[0]!.values).toBe(expected);
 
     const session = await openSession(writeModel(exportModel(workspace.model, layout)));
@@ -102,8 +103,67 @@ describe("weights rounded with error feedback", () => {
   });
 });
 
+describe("blocks rounded with error feedback", () => {
+  const width = 64;
+  const rows = randomFloats(samples * 3, 11);
+  const input = float32(
+    [samples, width],
+    randomFloats(samples * width, 12).map((value, i) => 0.2 * value + rows[3 * Math.floor(i / width) + (i % 3)]!),
+  );
+  const product = buildModel(17)
+    .input("x", ["N", width])
+    .constant("w", randomTensor([width, 7], 13))
+    .node("MatMul", ["x", "w"], ["y"], {}, { name: "product" })
+    .output("y")
+    .build();
+
+  it("change outputs less than nearest ones, and are what simulation and file compute with", async () => {
+    const dataset = await datasetFrom({ x: input }, { splits: { calibration: [0, 30], search: [30, 40] } });
+    const formats = resolveOptions({ formats: ["int4b32"] });
+    await using own = await openWorkspace(backend, product, dataset, formats);
+    const saved = await roundWeights({ ...own, samples: dataset.splits.calibration, batchSize: 7, seed: 0 });
+    const choices = new Map([["product", { weight: "int4b32", activation: "float" } as const]]);
+    const outputs = async (roundedWeights: typeof saved) => {
+      const layout = own.target.layout(
+        product,
+        choices,
+        new Map(),
+        layoutOptions(own, { roundedWeights, biasShifts: {} }),
+      );
+      await own.simulator.apply(layout);
+      const session = await openSession(writeModel(exportModel(product, layout)));
+      for await (const { feeds } of dataset.batches("search", 10)) {
+        await own.engine.run(feeds);
+        const simulated = ((await own.engine.read("y")) as TensorOf<"float32">).data;
+        const { y } = await session.run(feeds);
+        for (const [i, value] of (y!.data as Float32Array).entries()) expect(simulated[i]).toBeCloseTo(value, 4);
+        await session.release();
+        return simulated;
+      }
+      throw new Error("there are no samples");
+    };
+    const nearest = await outputs({});
+    const fed = await outputs(saved);
+    await own.simulator.apply({ weights: [], biases: [], edges: [] });
+    for await (const { feeds } of dataset.batches("search", 10)) await own.engine.run(feeds);
+    const exact = ((await own.engine.read("y")) as TensorOf<"float32">).data;
+    const error = (values: Float32Array) => values.reduce((sum, value, i) => sum + (value - exact[i]!) ** 2, 0);
+    expect(error(fed)).toBeLessThan(0.5 * error(nearest));
+  });
+
+  it("are refused where zero points are missing", async () => {
+    const dataset = await datasetFrom({ x: input }, { splits: { calibration: [0, 30], search: [30, 40] } });
+    await using own = await openWorkspace(backend, product, dataset, resolveOptions({ formats: ["int4b32"] }));
+    const saved = await roundWeights({ ...own, samples: dataset.splits.calibration, batchSize: 7, seed: 0 });
+    const { zeroPoints: _, ...rest } = saved.w!.int4b32!;
+    expect(() => readWeights({ w: { int4b32: rest } })(own.layers[0] as WeightedLayer, "int4b32")).toThrow(
+      /w, int4b32/,
+    );
+  });
+});
+
 describe("saved weights", () => {
-  const layer = () => workspace.layers[1]!;
+  const layer = () => workspace.layers[1] as WeightedLayer;
   const scales = Float32Array.of(0.5, 0.25, 0.013);
   const codes = Int8Array.from({ length: 15 }, (_, i) => i - 7);
 

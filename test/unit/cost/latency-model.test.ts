@@ -133,7 +133,7 @@ function layerNamed(node: string): PlannedLayer {
     op: "Conv",
     weight: { initializer: `${node}.w`, port: 1, dims: [1, 1, 1, 1], channelAxis: 0, channels: 1 },
     bias: undefined,
-    input: { tensor: `${node}.x`, port: 0, channelAxis: 1, channels: 1 },
+    inputs: [{ tensor: `${node}.x`, port: 0, channelAxis: 1, channels: 1 }],
     output: `${node}.y`,
     plain: true,
     work: { tensor: `${node}.y`, macsPerElement: 1 },

@@ -24,7 +24,7 @@ describe("findLayers", () => {
         op: "Conv",
         weight: { initializer: "w", port: 1, dims: [6, 2, 3, 3], channelAxis: 0, channels: 6 },
         bias: { initializer: "b", node: "c", port: 2, length: 6 },
-        input: { tensor: "x", port: 0, channelAxis: 1, channels: 4 },
+        inputs: [{ tensor: "x", port: 0, channelAxis: 1, channels: 4 }],
         output: "y",
         plain: true,
         work: { tensor: "y", macsPerElement: 18 },
@@ -42,7 +42,7 @@ describe("findLayers", () => {
     expect(layer).toMatchObject({
       weight: { channelAxis: 1, channels: 3 },
       bias: undefined,
-      input: { channels: 4 },
+      inputs: [{ channels: 4 }],
       work: { tensor: "x", macsPerElement: 12 },
     });
   });
@@ -58,7 +58,7 @@ describe("findLayers", () => {
       .output("y");
     expect(layersOf(model)[0]).toMatchObject({
       weight: { channelAxis: axis, channels: 5 },
-      input: { channelAxis: 1, channels: 7 },
+      inputs: [{ channelAxis: 1, channels: 7 }],
       plain: true,
     });
   });
@@ -97,7 +97,7 @@ describe("findLayers", () => {
       node: "m",
       bias: { initializer: "b", node: "a", port: 0 },
       output: "y",
-      input: { channelAxis: -1, channels: 7 },
+      inputs: [{ channelAxis: -1, channels: 7 }],
     });
   });
 
@@ -114,12 +114,12 @@ describe("findLayers", () => {
     expect(layersOf(model)[0]).toMatchObject({ bias: undefined, output: "p" });
   });
 
-  it("passes over products of two activations, computed weights and overridable ones", () => {
+  it("passes over computed weights that are stored nowhere, and overridable ones", () => {
     const model = buildModel(17)
       .input("x", [2, 2])
       .input("w", [2, 2])
       .constant("w", randomTensor([2, 2], 1))
-      .node("MatMul", ["x", "x"], ["a"])
+      .node("Gemm", ["x", "x"], ["a"])
       .node("MatMul", ["a", "w"], ["b"])
       .output("b");
     expect(layersOf(model)).toEqual([]);

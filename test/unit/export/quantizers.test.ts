@@ -73,8 +73,8 @@ describe("biases", () => {
   it("enlarge the scale of a channel whose bias would not fit 31 bits", () => {
     const bias = Float32Array.of(5, -1e6);
     const scales = scalesThatHoldBias(Float32Array.of(1e-12, 1e-9), bias, 0.01);
-    const codes = quantizeToCodes(bias, [2], biasQuantizer(scales, 0.01));
-    const back = dequantizeCodes(codes, [2], biasQuantizer(scales, 0.01));
+    const codes = quantizeToCodes(bias, [2], biasQuantizer(scales, 0.01, 0));
+    const back = dequantizeCodes(codes, [2], biasQuantizer(scales, 0.01, 0));
     for (const code of codes) expect(Math.abs(code)).toBeLessThanOrEqual(2 ** 30);
     expect(back[0]).toBeCloseTo(5, 4);
     expect(back[1]! / -1e6).toBeCloseTo(1, 5);

@@ -13,7 +13,7 @@ import { float32, randomTensor } from "../../support/tensors.js";
 const weightFormats = (Object.keys(formats) as Format[]).filter((format): format is WeightFormat => format !== "float");
 
 it.each(weightFormats)("%s gives the weight that onnxruntime multiplies by, bit for bit", async (weight) => {
-  const size = 144;
+  const size = 272;
   const values = randomTensor([size, size], 1, -0.7, 0.9) as TensorOf<"float32">;
   // A channel of zeros, a block of one sign, and small weights among large ones.
   for (let row = 0; row < size; row++) values.data[row * size] = 0;

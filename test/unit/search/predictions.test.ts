@@ -17,7 +17,7 @@ function layer(node: string, choices: readonly LayerChoice[], group = node): Pla
     choices,
     weight: { initializer: `w ${group}`, port: 1, dims: [4, 3, 2, 2], channelAxis: 0, channels: 4 },
     bias: undefined,
-    input: { tensor: "x", port: 0, channelAxis: 1, channels: 3 },
+    inputs: [{ tensor: "x", port: 0, channelAxis: 1, channels: 3 }],
     output: `y ${node}`,
     plain: true,
     work: { tensor: `y ${node}`, macsPerElement: 12 },
@@ -44,6 +44,12 @@ describe("costs of groups", () => {
     const choices = [choice("float"), choice("int8", "int8"), choice("int8"), choice("int4")];
     const scores = { "a/weight": { cost: { int8: 0.1, int4: 0.2 } }, "a/activation": { cost: { int8: 1 } } };
     expect(costsOf(choices, scores)).toEqual([0, 1.1, 0.1, 0.2]);
+  });
+
+  it("are those of both inputs of a product of two activations", () => {
+    const choices = [choice("float"), choice("float", "int8")];
+    const scores = { "a/activation": { cost: { int8: 1 } }, "a/second activation": { cost: { int8: 0.25 } } };
+    expect(costsOf(choices, scores)).toEqual([0, 1.25]);
   });
 
   it("add up over the layers of a group", () => {

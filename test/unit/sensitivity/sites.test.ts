@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
 import { targets } from "../../../src/export/targets/index.js";
 import { minmaxScales } from "../../../src/export/weight-quantizer.js";
+import { samplesAtOnce } from "../../../src/sensitivity/samples-at-once.js";
 import { sitesOf } from "../../../src/sensitivity/sites.js";
 import { layoutOptions, type Workspace } from "../../../src/workspace.js";
 import { buildModel } from "../../support/model-builder.js";
-import { randomTensor } from "../../support/tensors.js";
+import { int64, randomTensor } from "../../support/tensors.js";
 
 // Two products with biases of their own kinds, and one that reads the first's weight again.
 const model = buildModel(17)
@@ -52,4 +53,42 @@ test("every site alone is the layout in which one layer has the format and the r
   }
   const corrected = sites.find(({ id }) => id === "first/weight")!.alone("int8").biases;
   expect(corrected.map(({ node, initializer }) => [node, initializer])).toEqual([["sum", "added"]]);
+});
+
+test("tables are sites of weights alone, products of two activations of both inputs", () => {
+  const net = buildModel(17)
+    .input("words", ["N", 4], "int64")
+    .input("end", [1], "int64")
+    .constant("table", randomTensor([50, 32], 1))
+    .constant("positions", randomTensor([40, 32], 2))
+    .constant("start", int64([1], [0]))
+    .node("Gather", ["table", "words"], ["t"], {}, { name: "embed" })
+    .node("Slice", ["positions", "start", "end", "start"], ["p"], {}, { name: "slice" })
+    .node("Add", ["t", "p"], ["h"], {}, { name: "sum" })
+    .node("Transpose", ["h"], ["k"], { perm: [0n, 2n, 1n] })
+    .node("MatMul", ["h", "k"], ["y"], {}, { name: "product" })
+    .output("y")
+    .build();
+  const layers = target.layers(net);
+  const inputs = [{ name: "words", batchAxis: 0 }, { name: "end" }];
+  const own = {
+    ...workspace,
+    model: net,
+    layers,
+    dataset: { inputs },
+    options: { batchSize: 8 },
+  } as unknown as Workspace;
+  const known = new Map(["h", "k", "y"].map((tensor) => [tensor, { min: -2, max: 3 }]));
+  const shapes = new Map(["h", "k"].map((tensor) => [tensor, [2, 4, 32]]));
+  const sites = sitesOf(own, known, { roundedWeights: {}, biasShifts: {} }, shapes);
+  expect(sites.map(({ id, kind, tensor, elements }) => [id, kind, tensor, elements])).toEqual([
+    ["embed/weight", "weight", "table", 1600],
+    ["slice/weight", "weight", "positions", 1280],
+    ["product/activation", "activation", "h", 128],
+    ["product/second activation", "activation", "k", 128],
+  ]);
+  expect([...sites[2]!.quantizers.keys()]).toEqual(["int8"]);
+  // What samples do to the same rows is told apart only where each runs alone.
+  expect(samplesAtOnce(own)).toBe(1);
+  expect(samplesAtOnce({ ...own, layers: layers.filter(({ node }) => node !== "slice") })).toBe(8);
 });

@@ -23,8 +23,8 @@ export function edgesOf(
       const layer = layerOf.get(node.name);
       const edge = { node: node.name, port, tensor, quantizer };
       // Its optimizer WeightBiasQuantization quantizes the weight of a layer between a scalar DequantizeLinear and a QuantizeLinear.
-      const guarded = layer !== undefined && !isInteger(layer) && port === layer.input.port;
-      edges.push(guarded ? { ...edge, dequantizePerChannel: inputChannels(layer) } : edge);
+      const channels = layer === undefined || isInteger(layer) ? undefined : inputChannels(layer, port);
+      edges.push(channels === undefined ? edge : { ...edge, dequantizePerChannel: channels });
     }
     for (const [port, output] of graph.proto.output.entries()) {
       if (output.name === tensor) edges.push({ node: undefined, port, tensor, quantizer });
@@ -39,8 +39,10 @@ export function edgesOf(
   return edges;
 }
 
-function inputChannels({ input }: Layer): ChannelAxis {
-  return { axis: input.channelAxis, size: input.channels };
+/** The channels of what a layer reads at a port, as far as they are known. */
+function inputChannels({ inputs }: Layer, port: number): ChannelAxis | undefined {
+  const input = inputs.find((candidate) => candidate.port === port);
+  return input?.channels === undefined ? undefined : { axis: input.channelAxis, size: input.channels };
 }
 
 /**
@@ -51,7 +53,8 @@ function behindFloatPool(graph: Graph, layerOf: ReadonlyMap<string, Layer>, tens
   if (graph.producer(tensor)?.opType !== "MaxPool") return undefined;
   for (const { node, port } of graph.uses(tensor)) {
     const layer = layerOf.get(node.name);
-    if (layer !== undefined && port === layer.input.port) return inputChannels(layer);
+    const channels = layer && inputChannels(layer, port);
+    if (channels !== undefined) return channels;
   }
   return undefined;
 }

@@ -1,15 +1,17 @@
 import { BitwrightError } from "../../../errors.js";
 import { type Format, isBlocked, type LayerChoice, type WeightFormat } from "../../../formats.js";
 import type { Graph } from "../../../onnx/graph.js";
-import type { Quantizer, WeightQuantizer } from "../../../quantizer.js";
+import { isUniform, type Quantizer, type WeightQuantizer } from "../../../quantizer.js";
 import type { TensorOf } from "../../../tensor.js";
 import { activationQuantizer } from "../../activation-quantizer.js";
 import { biasQuantizer, scalesThatHoldBias } from "../../bias-quantizer.js";
 import { keptQuantizer } from "../../kept-quantizers.js";
-import type { Layer } from "../../layers.js";
-import type { BiasLayout, Layout, Range, WeightLayout } from "../../layout.js";
-import { blockQuantizer, quantizerOfWeight, takesScales } from "../../weight-quantizer.js";
+import { hasWeight, type Layer, type WeightedLayer } from "../../layers.js";
+import type { BiasLayout, Layout, Range, StoredCopy, WeightLayout } from "../../layout.js";
+import { transposed as transposedMatrix } from "../../transposed.js";
+import { blockQuantizer, quantizerOfWeight, rowQuantizer, takesScales } from "../../weight-quantizer.js";
 import type { LayoutOptions } from "../target.js";
+import { isStoredPacked } from "./choices.js";
 import { edgesOf } from "./edges.js";
 import { type IntegerRegions, integerRegions } from "./regions.js";
 
@@ -28,17 +30,25 @@ export function layoutOf(
   const biases: BiasLayout[] = [];
   for (const layer of layers) {
     const format = choices.get(layer.node)?.weight ?? "float";
-    if (format === "float") continue;
+    if (format === "float" || !hasWeight(layer)) continue;
     const bias = biasOf(graph, layer, format, options);
-    const inputScale = isInteger(layer) ? quantizerOf(layer.input.tensor).scales[0]! : undefined;
-    const weight = weightOf(graph, layer, format, inputScale, bias?.values, options);
+    const inputScale = isInteger(layer) ? quantizerOf(layer.inputs[0]!.tensor).scales[0]! : undefined;
+    const weight = weightOf(graph, layer, layers, format, inputScale, bias?.values, options);
     weights.push(weight);
     if (bias === undefined) continue;
     if (inputScale !== undefined)
-      biases.push({ ...bias, quantizer: biasQuantizer(weight.quantizer.scales, inputScale) });
+      biases.push({ ...bias, quantizer: biasQuantizer(weight.quantizer.scales, inputScale, bias.axis) });
     else if (bias.corrected) biases.push(bias);
   }
-  return { target: "ort-cpu", weights, biases, edges: edgesOf(graph, layers, regions, isInteger, quantizerOf) };
+  const edges = edgesOf(graph, layers, regions, isInteger, quantizerOf);
+  return { target: "ort-cpu", weights, biases, edges, copies: copiesIn(layers) };
+}
+
+function copiesIn(layers: readonly Layer[]): StoredCopy[] {
+  const copies = layers.flatMap(({ weight }) =>
+    weight?.copyOf === undefined ? [] : [[weight.initializer, weight.copyOf] as const],
+  );
+  return [...new Map(copies)].map(([initializer, of]) => ({ initializer, of }));
 }
 
 /** A layer's bias with its correction taken off; one that several nodes read is nobody's to correct. */
@@ -47,32 +57,48 @@ function biasOf(
   layer: Layer,
   format: Format,
   { biasCorrections }: LayoutOptions,
-): (BiasLayout & { readonly corrected: boolean }) | undefined {
+): (BiasLayout & { readonly corrected: boolean; readonly axis: number }) | undefined {
   if (layer.bias === undefined) return undefined;
   const { node, port, initializer } = layer.bias;
-  const { data } = graph.constant(initializer) as TensorOf<"float32">;
+  const { data, dims } = graph.constant(initializer) as TensorOf<"float32">;
   const correction = graph.uses(initializer).length === 1 ? biasCorrections?.(layer, format) : undefined;
   const values = correction === undefined ? data : data.map((value, channel) => value - correction[channel]!);
-  return { node, port, initializer, values, corrected: correction !== undefined };
+  return { node, port, initializer, values, corrected: correction !== undefined, axis: dims.length - 1 };
 }
 
 /** @param inputScale - Of the codes that an integer kernel multiplies the weight by; undefined for other kernels. */
 function weightOf(
   graph: Graph,
-  layer: Layer,
+  layer: WeightedLayer,
+  layers: readonly Layer[],
   format: WeightFormat,
   inputScale: number | undefined,
   bias: Float32Array | undefined,
   options: LayoutOptions,
 ): WeightLayout {
-  const { port, initializer, channelAxis } = layer.weight;
+  const { port, initializer, channelAxis, copyOf } = layer.weight;
+  if (copyOf !== undefined) {
+    const original = layers.filter(hasWeight).find(({ weight }) => weight.initializer === copyOf)!;
+    const layout = weightOf(graph, original, layers, format, undefined, undefined, options);
+    const place = { node: layer.node, port, initializer };
+    const turn = () => transposed(layout.quantizer, original.weight.dims);
+    // Quantizers of blocks are the same at every call, as those of other weights are.
+    const quantizer = isBlocked(format)
+      ? keptQuantizer(graph.initializer(initializer)!, `${format} of ${copyOf}`, turn)
+      : turn();
+    return { ...layout, ...place, quantizer } as WeightLayout;
+  }
   const place = { node: layer.node, port, initializer };
   const weight = graph.constant(initializer) as TensorOf<"float32">;
   const kept = <Q extends WeightQuantizer>(make: () => Q): Q =>
     keptQuantizer(graph.initializer(initializer)!, `${format} ${channelAxis}`, make);
   if (isBlocked(format)) {
     const quantizer = kept(() => blockQuantizer(layer, weight, format));
-    return { ...place, quantizer, storage: format, kernel: "blockwise" };
+    const rounded = options.roundedWeights?.(layer, format);
+    return { ...place, quantizer, ...(rounded && { values: rounded.values }), storage: format, kernel: "blockwise" };
+  }
+  if (isStoredPacked(graph, layer, layers, format)) {
+    return { ...place, quantizer: rowQuantizer(layer, weight, format, options), storage: format, kernel: "blockwise" };
   }
   const kernel = inputScale === undefined ? "float" : "integer";
   if (!takesScales(format)) {
@@ -84,6 +110,22 @@ function weightOf(
   const nearest = quantizerOfWeight(layer, weight, format, { ...scales, reduceRange });
   const quantizer = inputScale === undefined ? nearest : holdingBias(nearest, bias, inputScale);
   return { ...place, quantizer, ...(rounded && { values: rounded.values }), storage: format, kernel };
+}
+
+/** The quantizer of a matrix as one of its transpose. */
+function transposed(quantizer: WeightQuantizer, [, columns]: readonly number[]): WeightQuantizer {
+  const { granularity } = quantizer;
+  if (granularity.kind === "tensor") return quantizer;
+  const turned = { ...granularity, axis: 1 - granularity.axis };
+  if (granularity.kind === "channel" || !isUniform(quantizer)) return { ...quantizer, granularity: turned };
+  const { scales, zeroPoints } = quantizer;
+  const width = granularity.axis === 1 ? Math.ceil(columns! / granularity.size) : columns!;
+  return {
+    ...quantizer,
+    granularity: turned,
+    scales: transposedMatrix(scales, width),
+    zeroPoints: transposedMatrix(zeroPoints, width),
+  };
 }
 
 function holdingBias(quantizer: WeightQuantizer, bias: Float32Array | undefined, inputScale: number): WeightQuantizer {

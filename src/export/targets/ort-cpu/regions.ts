@@ -34,7 +34,7 @@ export function integerRegions(
   for (const node of graph.nodes) {
     const layer = integerLayers.get(node.name);
     if (layer !== undefined) {
-      reads.push({ node: node.name, port: layer.input.port, tensor: layer.input.tensor });
+      for (const { port, tensor } of layer.inputs) reads.push({ node: node.name, port, tensor });
       const clamp = clampBehind(graph, layer.output);
       const output = clamp?.output ?? layer.output;
       // QLinearConv writes codes only. Products can be had in float, but no kernel then also applies an activation function.
@@ -69,7 +69,7 @@ function tensorsOnTheWayToLayers(graph: Graph, integerLayers: ReadonlyMap<string
   for (const node of graph.nodes.toReversed()) {
     const layer = integerLayers.get(node.name);
     if (layer !== undefined) {
-      wanted.add(layer.input.tensor);
+      for (const { tensor } of layer.inputs) wanted.add(tensor);
       continue;
     }
     const flow = flowNode(graph, node);
