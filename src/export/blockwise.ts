@@ -1,9 +1,11 @@
 import { create } from "@bufbuild/protobuf";
+import { dataTypeCode } from "../onnx/data-types.js";
 import { type NodeProto, OperatorSetIdProtoSchema } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
+import { makeLazyTensor } from "../onnx/initializer.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { makeNode } from "../onnx/node.js";
-import type { TensorOf } from "../tensor.js";
+import type { Tensor, TensorOf } from "../tensor.js";
 import { quantizeToCodes } from "./codes.js";
 import type { BlockwiseWeight } from "./layout.js";
 
@@ -55,26 +57,32 @@ export class BlockwiseProducts {
     const key = `${initializer}\n${storage} ${axis}`;
     const known = this.#packed.get(key);
     if (known !== undefined) return known;
-    const { dims, data } = this.#graph.constant(initializer) as TensorOf<"float32">;
+    const exact = this.#graph.constant(initializer) as TensorOf<"float32">;
+    const { dims } = exact;
     const inputs = dims[axis]!;
     const outputs = dims[1 - axis]!;
     const blocks = Math.ceil(inputs / size);
-    const codes = quantizeToCodes(values ?? data, dims, quantizer);
     const rowsOf = <T extends Int32Array | Float32Array>(matrix: T) =>
       axis === 1 ? matrix : transposed(matrix, outputs);
-    const filledRows = () => fillBlocks(rowsOf(codes), rowsOf(zeroPoints), inputs, size);
-    const store = (what: string, shape: readonly number[], bytes: Uint8Array) =>
-      this.#graph.addInitializer(`${initializer}_${what}`, { dtype: "uint8", dims: shape, data: bytes });
+    const packedRows = () => {
+      const codes = quantizeToCodes(values ?? exact.data, dims, quantizer);
+      return packRows(fillBlocks(rowsOf(codes), rowsOf(zeroPoints), inputs, size), outputs);
+    };
+    const store = (what: string, shape: readonly number[], bytes: () => Uint8Array) => {
+      const name = `${initializer}_${what}`;
+      const make = (): Tensor => ({ dtype: "uint8", dims: shape, data: bytes() });
+      return this.#graph.addInitializer(name, makeLazyTensor(name, shape, dataTypeCode("uint8"), make));
+    };
     const packed: PackedWeight = {
       inputs,
       outputs,
-      codes: store(storage, [outputs, blocks, (size * bits) / 8], packRows(filledRows(), outputs)),
+      codes: store(storage, [outputs, blocks, (size * bits) / 8], packedRows),
       scales: this.#graph.addInitializer(`${initializer}_scales`, {
         dtype: "float32",
         dims: [outputs, blocks],
         data: rowsOf(scales),
       }),
-      zeroPoints: store("zero_points", [outputs, Math.ceil(blocks / 2)], packRows(rowsOf(zeroPoints), outputs)),
+      zeroPoints: store("zero_points", [outputs, Math.ceil(blocks / 2)], () => packRows(rowsOf(zeroPoints), outputs)),
     };
     this.#packed.set(key, packed);
     return packed;
