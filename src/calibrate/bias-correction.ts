@@ -28,6 +28,7 @@ export interface BiasCorrectionOptions extends Control {
 export async function measureBiasShifts(options: BiasCorrectionOptions): Promise<BiasShifts> {
   const { engine, dataset, samples, batchSize, onProgress, signal } = options;
   const layers = options.layers.filter(({ bias }) => bias !== undefined);
+  if (layers.length === 0) return {};
   const stage = new Stage({ onProgress, signal }, "bias correction", samples.length);
   const sums = new Map<string, Float64Array>();
   const positions = new Map<string, number>();

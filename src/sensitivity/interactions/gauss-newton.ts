@@ -15,7 +15,7 @@ const errorsPerPass = 16;
  */
 export const gaussNewton: Source = async (context) => {
   const { engine, dataset, samples, loss, onProgress, signal } = context;
-  const declared = await choiceErrors(context);
+  const declared = choiceErrors(context);
   const sums = new GramSums(declared);
   const stage = new Stage({ onProgress, signal }, "Gauss-Newton products", declared.errors.length * samples.length);
   await engine.graph.setErrors(declared.errors);
