@@ -62,7 +62,8 @@ export async function writeModelFile(model: OnnxModel, path: string, options: Wr
   // A margin under the 2 GiB that a protocol buffer can hold.
   const externalAbove = options.externalAbove ?? 1.5e9;
   const old = await ownDataFiles(path);
-  if (storedBytes(model.proto) <= externalAbove) {
+  const hasLarge = model.graph.initializer.some((tensor) => rawLength(tensor) >= smallestExternal);
+  if (storedBytes(model.proto) <= externalAbove || !hasLarge) {
     await replaceFiles([{ path, chunks: [writeModel(model)] }]);
   } else {
     const dataPath = await freeName(path);
@@ -73,6 +74,12 @@ export async function writeModelFile(model: OnnxModel, path: string, options: Wr
     ]);
   }
   for (const file of old) await guardIo(file, () => rm(file, { force: true }));
+}
+
+/** How to write what is made of the model at `path`: with its weights in a second file if that has its own there. */
+export async function writtenLike(path: string): Promise<WriteFileOptions> {
+  const hasExternal = externalLocations(decodeModel(await readWhole(path))).length > 0;
+  return hasExternal ? { externalAbove: 0 } : {};
 }
 
 async function freeName(path: string): Promise<string> {
