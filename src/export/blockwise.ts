@@ -101,9 +101,14 @@ interface PackedWeight {
 
 /** Rows of `length` codes, each filled up to whole blocks with what stands for zero in the last one. */
 function fillBlocks(codes: Int32Array, zeroPoints: Int32Array, length: number, size: number): Int32Array {
-  const padded = Math.ceil(length / size) * size;
-  const filled = new Int32Array((codes.length / length) * padded).map((_, i) => zeroPoints[Math.floor(i / size)]!);
-  for (let i = 0; i < codes.length; i++) filled[Math.floor(i / length) * padded + (i % length)] = codes[i]!;
+  const blocks = Math.ceil(length / size);
+  if (blocks * size === length) return codes;
+  const rows = codes.length / length;
+  const filled = new Int32Array(rows * blocks * size);
+  for (let row = 0; row < rows; row++) {
+    filled.fill(zeroPoints[(row + 1) * blocks - 1]!, row * blocks * size, (row + 1) * blocks * size);
+    filled.set(codes.subarray(row * length, (row + 1) * length), row * blocks * size);
+  }
   return filled;
 }
 
@@ -112,9 +117,10 @@ function packRows(codes: Int32Array, rows: number): Uint8Array {
   const length = codes.length / rows;
   const bytes = Math.ceil(length / 2);
   const packed = new Uint8Array(rows * bytes);
-  for (let i = 0; i < codes.length; i++) {
-    const column = i % length;
-    packed[Math.floor(i / length) * bytes + (column >> 1)]! |= codes[i]! << (column % 2 === 0 ? 0 : 4);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < length; column++) {
+      packed[row * bytes + (column >> 1)]! |= codes[row * length + column]! << (column % 2 === 0 ? 0 : 4);
+    }
   }
   return packed;
 }
@@ -122,5 +128,9 @@ function packRows(codes: Int32Array, rows: number): Uint8Array {
 /** A matrix of so many columns with its rows and columns exchanged. */
 function transposed<T extends Int32Array | Float32Array>(matrix: T, columns: number): T {
   const rows = matrix.length / columns;
-  return matrix.map((_, i) => matrix[(i % rows) * columns + Math.floor(i / rows)]!) as T;
+  const result = matrix.slice() as T;
+  for (let column = 0; column < columns; column++) {
+    for (let row = 0; row < rows; row++) result[column * rows + row] = matrix[row * columns + column]!;
+  }
+  return result;
 }
