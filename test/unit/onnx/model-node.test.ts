@@ -10,7 +10,7 @@ import { TensorProto_DataLocation, TensorProtoSchema } from "../../../src/onnx/g
 import { readTensor } from "../../../src/onnx/initializer.js";
 import { rawBlocks, rawLength, setLazyBytes } from "../../../src/onnx/lazy-bytes.js";
 import { readModel, storedBytes, writeModel } from "../../../src/onnx/model.js";
-import { readModelFile, writeModelFile } from "../../../src/onnx/model-node.js";
+import { readModelFile, writeModelFile, writtenLike } from "../../../src/onnx/model-node.js";
 import { buildModel } from "../../support/model-builder.js";
 import { randomTensor } from "../../support/tensors.js";
 
@@ -211,6 +211,18 @@ describe("writeModelFile", () => {
     // A model in one file leaves no data behind.
     await writeModelFile(matmulModel().build(), path);
     expect((await readdir(folder)).sort()).toEqual(["model.onnx", "model.onnx.1.data"]);
+  });
+
+  it("writes what is made of a model with external data alike, and one file where nothing is large", async () => {
+    const [path, other] = [join(folder, "model.onnx"), join(folder, "other.onnx")];
+    await writeModelFile(matmulModel().build(), path);
+    expect(await writtenLike(path)).toEqual({});
+    await writeModelFile(matmulModel().build(), path, { externalAbove: 1000 });
+    await writeModelFile(matmulModel().build(), other, await writtenLike(path));
+    const small = buildModel(17).input("x", [1]).constant("w", randomTensor([1], 1)).node("Add", ["x", "w"], ["y"]);
+    await writeModelFile(small.output("y").build(), join(folder, "small.onnx"), await writtenLike(path));
+    const files = ["model.onnx", "model.onnx.data", "other.onnx", "other.onnx.data", "small.onnx"];
+    expect((await readdir(folder)).sort()).toEqual(files);
   });
 
   it("never asks for a tensor before the one in front of it is written", async () => {
