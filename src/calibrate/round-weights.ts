@@ -1,4 +1,5 @@
 import type { Dataset } from "../data/dataset.js";
+import { BitwrightError } from "../errors.js";
 import type { EngineModel } from "../evaluate/engine-model.js";
 import type { PlannedLayer } from "../export/targets/target.js";
 import { takesScales, type WeightScales } from "../export/weight-quantizer.js";
@@ -6,7 +7,7 @@ import { type Format, formats } from "../formats.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { type Control, Stage } from "../progress.js";
 import { type SavedWeight, type SavedWeights, saveWeight } from "../rounded-weights.js";
-import type { TensorOf } from "../tensor.js";
+import { elementCount, type TensorOf } from "../tensor.js";
 import { ErrorFeedback } from "./error-feedback.js";
 import { type LayerRows, layerRows } from "./layer-rows.js";
 import { centred, type Moments, measureMoments } from "./moments.js";
@@ -39,9 +40,11 @@ interface Task {
  * Rounds every weight that multiplies vectors, in every format whose scales can be chosen and that its layer may take, with feedback of the errors under
  * the second moments of the layer's input over the samples. Where the layer has a bias, what moves the mean of its output is left out of
  * account, because bias correction takes that off.
+ * @throws BitwrightError `invalid-option` for more weights than an analysis can hold.
  */
 export async function roundWeights(options: RoundWeightsOptions): Promise<SavedWeights> {
   const tasks = tasksOf(options);
+  checkSize(tasks);
   const moments = await measureMoments(
     tasks.map(({ layer, rows }) => ({ key: layer.weight.initializer, tensor: layer.input.tensor, rows })),
     options,
@@ -56,6 +59,26 @@ export async function roundWeights(options: RoundWeightsOptions): Promise<SavedW
     await new Promise((resolve) => setTimeout(resolve));
   }
   return rounded;
+}
+
+/** An analysis is one JSON text, whose length JavaScript limits to 2^29 characters; the rest is for everything else in it. */
+const mostCharacters = 5e8;
+
+/** Found out before hours of work. */
+function checkSize(tasks: readonly Task[]): void {
+  const bytes = tasks.reduce(
+    (sum, { layer, formats: wanted }) =>
+      sum + wanted.reduce((bits, format) => bits + formats[format].bits, 0) * (elementCount(layer.weight.dims) / 8),
+    0,
+  );
+  const characters = Math.ceil((bytes * 4) / 3);
+  if (characters <= mostCharacters) return;
+  throw new BitwrightError("invalid-option", "the model has too many weights for rounding with error feedback", {
+    where: "rounding",
+    expected: `codes that take at most ${mostCharacters} characters in the analysis`,
+    received: `${characters}`,
+    remedy: "Use --rounding nearest.",
+  });
 }
 
 /** The layers with such weights. Of a weight that several layers read all have to read it alike. */

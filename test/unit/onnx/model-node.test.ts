@@ -219,7 +219,10 @@ describe("writeModelFile", () => {
     expect(await writtenLike(path)).toEqual({});
     await writeModelFile(matmulModel().build(), path, { externalAbove: 1000 });
     await writeModelFile(matmulModel().build(), other, await writtenLike(path));
-    const small = buildModel(17).input("x", [1]).constant("w", randomTensor([1], 1)).node("Add", ["x", "w"], ["y"]);
+    const small = buildModel(17)
+      .input("x", [1])
+      .constant("w", randomTensor([1], 1))
+      .node("Add", ["x", "w"], ["y"]);
     await writeModelFile(small.output("y").build(), join(folder, "small.onnx"), await writtenLike(path));
     const files = ["model.onnx", "model.onnx.data", "other.onnx", "other.onnx.data", "small.onnx"];
     expect((await readdir(folder)).sort()).toEqual(files);
