@@ -34,7 +34,7 @@ void give_text(const std::string& text, uint8_t* out, bw_size capacity, bw_size*
 
 }  // namespace bitwright
 
-int32_t bw_abi_version(void) { return 3; }
+int32_t bw_abi_version(void) { return 4; }
 
 int32_t bw_last_error(uint8_t* out, bw_size capacity, bw_size* length) {
   // Not guarded: a failure here must not replace the failure asked for.

@@ -78,7 +78,8 @@ BW_API int32_t bw_graph_describe(bw_graph graph, uint8_t* out, bw_size capacity,
 // Sets a graph input for the next bw_graph_forward.
 BW_API int32_t bw_graph_set_input(bw_graph graph, int32_t value, int32_t dtype, const int64_t* dims, int32_t rank, const uint8_t* data,
                                   bw_size bytes);
-// Replaces the elements of a float initializer (a fake-quantized weight, say); count 0 restores the model's own.
+// Replaces the elements of a float initializer (a fake-quantized weight, say); count 0 restores the model's own. Of an initializer whose elements the
+// program leaves out it sets them, as is due before a run; count 0 then frees them.
 BW_API int32_t bw_graph_set_constant(bw_graph graph, int32_t value, const float* data, bw_size count);
 // From now on the listed node inputs read their tensor through a per-tensor quantizer; replaces the former list.
 BW_API int32_t bw_graph_set_edges(bw_graph graph, const int32_t* nodes, const int32_t* ports, const float* scales, const int32_t* zero_points,

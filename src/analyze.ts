@@ -8,14 +8,17 @@ import { someSamples } from "./data/splits.js";
 import { BitwrightError } from "./errors.js";
 import { Evaluator } from "./evaluate/evaluator.js";
 import { withFloatStates } from "./evaluate/float-states.js";
+import type { LayoutParts } from "./evaluate/simulator.js";
 import type { Range } from "./export/layout.js";
+import type { LayerChoice } from "./formats.js";
 import { measureSensitivities } from "./measure-sensitivities.js";
 import type { Options } from "./options.js";
 import type { Control } from "./progress.js";
 import type { Site } from "./sensitivity/criterion.js";
-import type { CriterionName } from "./sensitivity/index.js";
+import { type CriterionName, criteria } from "./sensitivity/index.js";
 import { type InteractionSource, noInteractions } from "./sensitivity/interactions.js";
 import { sitesOf } from "./sensitivity/sites.js";
+import { withinMemory } from "./within-memory.js";
 import { roundedWeight, type Workspace } from "./workspace.js";
 
 /** What an analysis needs besides its workspace. */
@@ -46,6 +49,8 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
   const { engine, target, model, options: run } = workspace;
   const { onProgress, signal, binding, known, onPart } = options;
   if (known !== undefined && isComplete(known, options)) return known;
+  const quantizesActivations = workspace.layers.some(({ choices }) => choices.some(readsCodes));
+  const inBatches = <T>(work: (batchSize: number) => Promise<T>, most = run.batchSize) => withinMemory(most, work);
   const samples = sensitivitySamples(workspace.dataset, run);
   const dataset = await withFloatStates({
     ...workspace,
@@ -54,48 +59,68 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     onProgress,
     signal,
   });
-  const tensors = target.observedTensors(model);
+  const tensors = quantizesActivations ? target.observedTensors(model) : [];
   const ranges =
     known === undefined
-      ? await calibrate(engine, dataset, "calibration", tensors, {
-          method: run.calibration,
-          batchSize: run.batchSize,
-          onProgress,
-          signal,
-        })
+      ? await inBatches((batchSize) =>
+          calibrate(engine, dataset, "calibration", tensors, {
+            method: run.calibration,
+            batchSize,
+            onProgress,
+            signal,
+          }),
+        )
       : new Map<string, Range>(Object.entries(known.ranges).map(([name, [min, max]]) => [name, { min, max }]));
 
   const roundedWeights =
     known?.roundedWeights ??
     (run.rounding === "nearest"
       ? {}
-      : await roundWeights({
-          ...workspace,
-          dataset,
-          samples: someSamples(dataset, "calibration", momentSamples),
-          seed: run.seed,
-          onProgress,
-          signal,
-        }));
+      : await inBatches(
+          (batchSize) =>
+            roundWeights({
+              ...workspace,
+              dataset,
+              samples: someSamples(dataset, "calibration", momentSamples),
+              batchSize,
+              seed: run.seed,
+              onProgress,
+              signal,
+            }),
+          await workspace.samplesAtOnce(),
+        ));
+  const correctsBiases = workspace.layers.some(({ bias }) => bias !== undefined);
   const biasShifts =
     known?.biasShifts ??
-    (await measureBiasShifts({
-      ...workspace,
-      dataset,
-      rounded: (layer, format) => roundedWeight(workspace, roundedWeights, layer, format),
-      samples: someSamples(dataset, "calibration", shiftSamples),
-      onProgress,
-      signal,
-    }));
+    (correctsBiases
+      ? await inBatches(
+          (batchSize) =>
+            measureBiasShifts({
+              ...workspace,
+              dataset,
+              rounded: (layer, format) => roundedWeight(workspace, roundedWeights, layer, format),
+              samples: someSamples(dataset, "calibration", shiftSamples),
+              batchSize,
+              onProgress,
+              signal,
+            }),
+          await workspace.samplesAtOnce(),
+        )
+      : {});
 
-  const floatKernels = known?.floatKernels ?? (await options.findFloatKernels?.(ranges)) ?? [];
+  const floatKernels =
+    known?.floatKernels ?? (quantizesActivations ? await options.findFloatKernels?.(ranges) : undefined) ?? [];
   const latency = known?.latency ?? (await options.measureLatency?.(ranges));
 
-  const evaluator = await Evaluator.create(engine, workspace.simulator, dataset, samples, {
-    batchSize: run.batchSize,
-    divergence: workspace.divergence,
-    signal,
-  });
+  const { divergence } = workspace;
+  const evaluator = lazyEvaluator(() =>
+    inBatches((batchSize) =>
+      Evaluator.create(engine, workspace.simulator, dataset, samples, { batchSize, divergence, signal }),
+    ),
+  );
+  // Whose outputs are no numbers is found out before hours of work; what reads weights alone does without the run.
+  const runsModel = quantizesActivations || !readsWeightsAlone(options);
+  if (runsModel) await evaluator.ready();
   const sites = sitesOf(workspace, ranges, { roundedWeights, biasShifts }, await shapesOf(workspace, tensors));
   const analysis: Analysis = {
     version: 3,
@@ -127,7 +152,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     engine,
     dataset,
     samples,
-    batchSize: workspace.batchSize,
+    batchSize: runsModel ? await workspace.samplesAtOnce() : run.batchSize,
     evaluator,
     sites,
     weight: (site: Site) => workspace.weight(site.tensor),
@@ -138,11 +163,31 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     probing: run.probing,
     weightProbes: run.weightProbes,
     seed: run.seed,
+    memory: run.memory,
     onProgress,
     signal,
   };
   await onPart?.(analysis);
   return measureSensitivities(workspace, context, analysis, options);
+}
+
+function readsCodes({ activation }: LayerChoice): boolean {
+  return activation !== "float";
+}
+
+function readsWeightsAlone({ criteria: names, interactions = "none", known }: AnalyzeOptions): boolean {
+  const wanted = names.filter((name) => known?.criteria[name] === undefined);
+  return interactions === "none" && wanted.every((name) => criteria[name].readsWeightsAlone);
+}
+
+/** One that runs the float model when it is first asked to. */
+function lazyEvaluator(create: () => Promise<Evaluator>) {
+  let made: Promise<Evaluator> | undefined;
+  const ready = () => {
+    made ??= create();
+    return made;
+  };
+  return { ready, evaluate: async (layout: LayoutParts) => (await ready()).evaluate(layout) };
 }
 
 /** Whether an analysis holds everything that is asked for. */
@@ -176,11 +221,12 @@ export async function shapesOf(
   tensors: readonly string[],
 ): Promise<Map<string, readonly number[]>> {
   const { dataset, engine, simulator } = workspace;
+  if (tensors.length === 0) return new Map();
   await simulator.apply({ weights: [], biases: [], edges: [] });
   const shapes = new Map<string, readonly number[]>();
   for await (const batch of dataset.batches(dataset.splits.search.slice(0, 1), 1)) {
     await engine.run(batch.feeds, { values: tensors });
-    for (const name of tensors) shapes.set(name, (await engine.read(name)).dims);
+    for (const name of tensors) shapes.set(name, (await engine.graph.shape(engine.value(name))).dims);
   }
   return shapes;
 }

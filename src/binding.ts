@@ -5,6 +5,7 @@ import { hashParts } from "./data/hash.js";
 import { BitwrightError } from "./errors.js";
 import { cloneMessage } from "./onnx/clone.js";
 import { ModelProtoSchema } from "./onnx/generated/onnx_pb.js";
+import { rawBlocks } from "./onnx/lazy-bytes.js";
 import type { OnnxModel } from "./onnx/model.js";
 import { everyTensor } from "./onnx/traverse.js";
 import type { Options } from "./options.js";
@@ -63,18 +64,20 @@ export function checkBinding({ binding: saved }: Analysis, now: Binding): void {
   });
 }
 
+/** Bytes of a tensor that are hashed at once. */
+const blockSize = 1 << 26;
+
 /** SHA-256 over the data of every tensor and then the rest: a model may be larger than what can be encoded at once. */
 function modelHash(model: OnnxModel): Promise<string> {
   const rest = cloneMessage(model.proto);
-  const blocks: Uint8Array[] = [];
-  for (const tensor of everyTensor(rest)) {
-    blocks.push(tensor.rawData);
-    tensor.rawData = new Uint8Array();
-  }
-  blocks.push(toBinary(ModelProtoSchema, rest));
-  return hashParts(
-    blocks.map(async function* (block) {
-      yield block;
-    }),
-  );
+  for (const tensor of everyTensor(rest)) tensor.rawData = new Uint8Array();
+  const parts = function* () {
+    for (const tensor of everyTensor(model.proto)) yield inTurn(rawBlocks(tensor, blockSize));
+    yield inTurn([toBinary(ModelProtoSchema, rest)]);
+  };
+  return hashParts(parts());
+}
+
+async function* inTurn(blocks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* blocks;
 }

@@ -7,10 +7,8 @@ import { targets } from "./export/targets/index.js";
 import { choiceKey } from "./formats.js";
 import { type KeptFloat, keptFloat } from "./kept-float.js";
 import { type Change, cleanModel } from "./onnx/clean/index.js";
-import { cloneMessage } from "./onnx/clone.js";
 import { Graph } from "./onnx/graph.js";
-import { staticDims } from "./onnx/infer/dims.js";
-import { inferFacts } from "./onnx/infer/facts.js";
+import { staticShapes } from "./onnx/infer/static-shapes.js";
 import type { OnnxModel } from "./onnx/model.js";
 import { encodeProgram } from "./onnx/program.js";
 import { declaredTypes } from "./onnx/value-types.js";
@@ -109,7 +107,7 @@ export async function inspect(backend: Backend, original: OnnxModel, options: In
 }
 
 async function unsupported(backend: Backend, model: OnnxModel): Promise<UnsupportedOp[]> {
-  const { program, nodes } = encodeProgram(model);
+  const { program, nodes } = encodeProgram(model, { leaveOut: true });
   const graph = await EngineGraph.create(backend, program);
   try {
     return unsupportedOps(model, nodes, await graph.describe());
@@ -134,18 +132,17 @@ function countOps({ graph }: OnnxModel): Inspection["ops"] {
 
 /** Shapes of the values that the sizes decide, for one sample. */
 function shapesOf(model: OnnxModel, sizes: Readonly<Record<string, number>>): Map<string, readonly number[]> {
-  const proto = cloneMessage(model.proto);
-  const sized: OnnxModel = { proto, graph: proto.graph! };
   const unknown = new Set(Object.keys(sizes));
-  for (const { type } of sized.graph.input) {
+  const inputs = new Map<string, (number | undefined)[]>();
+  for (const { name, type } of model.graph.input) {
     if (type?.value.case !== "tensorType") continue;
-    for (const [axis, dim] of (type.value.value.shape?.dim ?? []).entries()) {
-      const name = dim.value.case === "dimParam" ? dim.value.value : undefined;
-      if (name !== undefined) unknown.delete(name);
-      if (dim.value.case === "dimValue") continue;
-      const size = (name === undefined ? undefined : sizes[name]) ?? (axis === 0 ? 1 : undefined);
-      if (size !== undefined) dim.value = { case: "dimValue", value: BigInt(size) };
-    }
+    const dims = (type.value.value.shape?.dim ?? []).map(({ value }, axis) => {
+      const open = value.case === "dimParam" ? value.value : undefined;
+      if (open !== undefined) unknown.delete(open);
+      if (value.case === "dimValue") return undefined;
+      return (open === undefined ? undefined : sizes[open]) ?? (axis === 0 ? 1 : undefined);
+    });
+    inputs.set(name, dims);
   }
   if (unknown.size > 0) {
     throw new BitwrightError("invalid-option", "the model's inputs have no dimension of this name", {
@@ -153,10 +150,5 @@ function shapesOf(model: OnnxModel, sizes: Readonly<Record<string, number>>): Ma
       received: [...unknown].join(", "),
     });
   }
-  const shapes = new Map<string, readonly number[]>();
-  for (const [name, { dims }] of inferFacts(new Graph(sized))) {
-    const known = staticDims(dims);
-    if (known !== undefined) shapes.set(name, known);
-  }
-  return shapes;
+  return staticShapes(model, inputs);
 }

@@ -5,7 +5,8 @@ import { BitwrightError } from "./errors.js";
 /** A file to be written: its path and its bytes in order. */
 export interface NewFile {
   readonly path: string;
-  readonly chunks: readonly Uint8Array[];
+  /** Asked for one after another, each when the one before has been written. */
+  readonly chunks: Iterable<Uint8Array>;
 }
 
 /** One read or write call is limited to 2 GiB. */
@@ -58,7 +59,7 @@ export async function guardIo<T>(path: string, action: () => Promise<T>): Promis
   }
 }
 
-async function writeChunks(path: string, chunks: readonly Uint8Array[]): Promise<void> {
+async function writeChunks(path: string, chunks: Iterable<Uint8Array>): Promise<void> {
   const file = await open(path, "wx");
   try {
     for (const chunk of chunks) await writeChunk(file, chunk);

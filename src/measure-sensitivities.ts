@@ -4,6 +4,7 @@ import { type CriterionName, criteria } from "./sensitivity/index.js";
 import { sources } from "./sensitivity/interactions/index.js";
 import type { SourceContext } from "./sensitivity/interactions/source.js";
 import { type InteractionSource, type Interactions, noInteractions } from "./sensitivity/interactions.js";
+import { withinMemory } from "./within-memory.js";
 import type { Workspace } from "./workspace.js";
 
 export interface SensitivityOptions {
@@ -41,10 +42,12 @@ export async function measureSensitivities(
     if (shared !== undefined || of === "none") return shared!;
     await restoreFloat();
     const start = performance.now();
-    const interactions = await sources[of](context, {
-      known: progress.analysis.unfinished?.measured ?? [],
-      onRows: (rows) => progress.keepRows(rows),
-    });
+    const interactions = await withinMemory(context.batchSize, (batchSize) =>
+      sources[of](
+        { ...context, batchSize },
+        { known: progress.analysis.unfinished?.measured ?? [], onRows: (rows) => progress.keepRows(rows) },
+      ),
+    );
     const timed = { interactions, seconds: secondsSince(start) };
     found.set(of, timed);
     return timed;
@@ -61,18 +64,21 @@ export async function measureSensitivities(
     /** What this criterion is made of and was there before. */
     let shared = 0;
     const more: { meanSquaredLoss?: number } = {};
-    const scores = await criteria[name].score({
-      ...context,
-      interactions: async (of) => {
-        shared += found.get(of)?.seconds ?? 0;
-        return (await compute(of)).interactions;
-      },
-      known: progress.analysis.unfinished?.criteria?.[name] ?? {},
-      onScores: (scores) => progress.keepScores(name, scores),
-      onMeanSquaredLoss: (value) => {
-        more.meanSquaredLoss = value;
-      },
-    });
+    const scores = await withinMemory(context.batchSize, (batchSize) =>
+      criteria[name].score({
+        ...context,
+        batchSize,
+        interactions: async (of) => {
+          shared += found.get(of)?.seconds ?? 0;
+          return (await compute(of)).interactions;
+        },
+        known: progress.analysis.unfinished?.criteria?.[name] ?? {},
+        onScores: (scores) => progress.keepScores(name, scores),
+        onMeanSquaredLoss: (value) => {
+          more.meanSquaredLoss = value;
+        },
+      }),
+    );
     await progress.finishCriterion(name, scores, shared + secondsSince(start), more);
   }
   return progress.analysis;

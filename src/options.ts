@@ -56,6 +56,11 @@ export interface RunOptions {
   readonly arithmetic?: Arithmetic;
   /** Threads of the engine; results do not depend on it. */
   readonly threads?: number;
+  /**
+   * Most bytes that the engine may hold: weights, activations and derivatives. Work that needs more is done in smaller parts; results do not depend on it. By default
+   * three quarters of the machine's memory.
+   */
+  readonly memory?: number;
 }
 
 export const arithmetics = ["fast", "strict"] as const;
@@ -90,7 +95,7 @@ export const objectives = ["both", "size", "latency"] as const;
  */
 export type Objective = (typeof objectives)[number];
 
-export type Options = Required<Omit<RunOptions, "loss">> & Pick<RunOptions, "loss">;
+export type Options = Required<Omit<RunOptions, "loss" | "memory">> & Pick<RunOptions, "loss" | "memory">;
 
 /** What is taken for options that are not given. */
 export const defaults = {
@@ -136,6 +141,7 @@ export function resolveOptions(options: RunOptions): Options {
     arithmetic: choice("arithmetic", options.arithmetic ?? defaults.arithmetic, arithmetics),
     seed: whole("seed", options.seed ?? defaults.seed, 0),
     threads: whole("threads", options.threads ?? defaults.threads, 1, 256),
+    ...(options.memory !== undefined && { memory: whole("memory", options.memory, 1) }),
   });
 }
 

@@ -11,7 +11,7 @@ import { openDataset } from "./data/open-node.js";
 import { requireSamples } from "./data/splits.js";
 import { keptFloat } from "./kept-float.js";
 import { checkLimits } from "./limits.js";
-import { modelFileBytes, readModelFile, writeModelFile } from "./onnx/model-node.js";
+import { modelFileBytes, readModelFile, writeModelFile, writtenLike } from "./onnx/model-node.js";
 import { type Limits, type Options, type RunOptions, resolveOptions } from "./options.js";
 import { explain, type Plan, type Verified } from "./plan.js";
 import type { Control } from "./progress.js";
@@ -80,7 +80,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   const { verify = true } = options;
   const written = await writeVerified(workspace, outcome, path, { limits, verify, onProgress, signal });
   const plan = await planOf(workspace, analysis, outcome, written, path, options);
-  await writeModelFile(written.exported, output);
+  await writeModelFile(written.exported, output, await writtenLike(path));
   return { plan, analysis, feasible: plan.unmet.length === 0 };
 }
 

@@ -27,6 +27,7 @@ import { predictionsOf } from "./search-groups.js";
 import { fileBytes, footprintOf, resourcesOf } from "./search-resources.js";
 import type { SiteScores } from "./sensitivity/criterion.js";
 import { type CriterionName, lossErrorCriteria } from "./sensitivity/index.js";
+import { withinMemory } from "./within-memory.js";
 import { layoutOptions, type Workspace } from "./workspace.js";
 
 /** A search that has ended, with the way from its assignments to layouts. */
@@ -170,12 +171,9 @@ async function bandJudge(
   band: Band,
   signal: AbortSignal | undefined,
 ): Promise<(layout: Layout) => Promise<Judgement>> {
-  const { batchSize } = options;
-  const evaluator = await Evaluator.create(engine, simulator, dataset, "search", {
-    batchSize,
-    divergence: kind,
-    signal,
-  });
+  const evaluator = await withinMemory(options.batchSize, (batchSize) =>
+    Evaluator.create(engine, simulator, dataset, "search", { batchSize, divergence: kind, signal }),
+  );
   const { float } = evaluator;
   const { higherIsBetter } = dataset.metric;
   return async (layout) => {

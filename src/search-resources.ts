@@ -10,6 +10,7 @@ import { formats, type LayerChoice } from "./formats.js";
 import type { LayerGroup } from "./groups.js";
 import { cloneMessage } from "./onnx/clone.js";
 import { ModelProtoSchema } from "./onnx/generated/onnx_pb.js";
+import { staticShapes } from "./onnx/infer/static-shapes.js";
 import { type OnnxModel, storedBytes } from "./onnx/model.js";
 import { everyTensor } from "./onnx/traverse.js";
 import type { Limits } from "./options.js";
@@ -141,14 +142,17 @@ function unaryFactors(
 
 /** Shapes of the tensors that decide how much work layers are, for the first sample of the search split. */
 async function layerShapes(
-  { dataset, engine, layers }: Workspace,
+  { dataset, engine, model, layers }: Workspace,
   { signal }: Control,
-): Promise<Map<string, readonly number[]>> {
+): Promise<ReadonlyMap<string, readonly number[]>> {
   const values = [...new Set(layers.flatMap(workTensors))];
   const shapes = new Map<string, readonly number[]>();
   for await (const { feeds } of dataset.batches(dataset.splits.search.slice(0, 1), 1, { signal })) {
+    const inferred = staticShapes(model, new Map(Object.entries(feeds).map(([name, { dims }]) => [name, dims])));
+    // A run has to hold the whole model.
+    if (values.every((name) => inferred.has(name))) return inferred;
     await engine.run(feeds, { values, signal });
-    for (const name of values) shapes.set(name, (await engine.read(name)).dims);
+    for (const name of values) shapes.set(name, (await engine.graph.shape(engine.value(name))).dims);
   }
   return shapes;
 }

@@ -11,8 +11,8 @@ import { Simulator } from "./evaluate/simulator.js";
 import { hasWeight, type WeightedLayer } from "./export/layers.js";
 import { targets } from "./export/targets/index.js";
 import type { LayoutOptions, PlannedLayer, Target } from "./export/targets/target.js";
-import { quantizerOfWeight, type WeightScales } from "./export/weight-quantizer.js";
-import type { WeightFormat } from "./formats.js";
+import { quantizerOfWeight, takesScales, type WeightScales } from "./export/weight-quantizer.js";
+import { type Format, formats, type WeightFormat } from "./formats.js";
 import { type Change, cleanModel } from "./onnx/clean/index.js";
 import { Graph } from "./onnx/graph.js";
 import type { OnnxModel } from "./onnx/model.js";
@@ -42,7 +42,7 @@ export interface Workspace extends AsyncDisposable {
   readonly loss: LossName;
   readonly divergence: Divergence;
   /** Samples in a batch where each sample's own derivatives or errors are wanted. */
-  readonly batchSize: number;
+  samplesAtOnce(): Promise<number>;
   /** Scales with the least squared error for every layer's weight. */
   readonly weightScales: WeightScales;
   weight(initializer: string): TensorOf<"float32">;
@@ -66,12 +66,14 @@ export async function openWorkspace(
   const layers = layersOf(model, options);
   const constants = new Graph(model);
   const weight = (initializer: string) => constants.constant(initializer) as TensorOf<"float32">;
-  const weightScales = await leastErrorScales(backend, layers, weight);
+  const weightScales = await leastErrorScales(backend, layers, options.formats, weight);
   const engine = await EngineModel.create(backend, samplesInFront(model, dataset), {
     threads: options.threads,
+    ...(options.memory !== undefined && { memory: options.memory }),
     target: `/${options.arithmetic}`,
   });
   const divergence = divergenceFor(dataset.metric, original);
+  let atOnce: Promise<number> | undefined;
   return {
     backend,
     options,
@@ -85,7 +87,10 @@ export async function openWorkspace(
     simulator: new Simulator(engine, model),
     loss: options.loss ?? (divergence === "kl" ? "kl" : "mse"),
     divergence,
-    batchSize: await batchOfSamples(engine, dataset, model, layers, options.batchSize),
+    samplesAtOnce: () => {
+      atOnce ??= batchOfSamples(engine, dataset, model, layers, options.batchSize);
+      return atOnce;
+    },
     weightScales,
     weight,
     [Symbol.asyncDispose]: () => engine.dispose(),
@@ -146,8 +151,9 @@ function withFormats(layer: PlannedLayer, formats: Options["formats"]): PlannedL
 }
 
 function checkFinite(data: Float32Array, initializer: string): void {
-  const odd = data.findIndex((value) => !Number.isFinite(value));
-  if (odd < 0) return;
+  let odd = 0;
+  while (odd < data.length && Number.isFinite(data[odd]!)) odd++;
+  if (odd === data.length) return;
   throw new BitwrightError("invalid-model", "a weight is not finite", {
     where: `initializer "${initializer}"`,
     expected: "finite numbers",
@@ -156,15 +162,15 @@ function checkFinite(data: Float32Array, initializer: string): void {
   });
 }
 
-/** Largest codes that weights are stored with: int8, int8 of reduced range, int4. */
-const limits = [127, 63, 7];
-
 /** argmin over scales of sum (Q(w) - w)^2, channel by channel; searched once and kept. */
 async function leastErrorScales(
   backend: Backend,
   layers: readonly PlannedLayer[],
+  allowed: readonly Format[],
   weight: (initializer: string) => TensorOf<"float32">,
 ): Promise<WeightScales> {
+  const searched = allowed.filter((format) => format !== "float" && takesScales(format));
+  const limits = searched.map((format) => 2 ** (formats[format].bits - 1) - 1);
   const found = new Map<string, Float32Array>();
   for (const { weight: stored } of layers.filter(hasWeight)) {
     const { data, dims } = weight(stored.initializer);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { BitwrightError } from "./errors.js";
 import { exportModel } from "./export/qdq.js";
 import type { OnnxModel } from "./onnx/model.js";
-import { modelFileBytes, writeModelFile } from "./onnx/model-node.js";
+import { modelFileBytes, writeModelFile, writtenLike } from "./onnx/model-node.js";
 import type { Limits } from "./options.js";
 import type { Control } from "./progress.js";
 import { lower } from "./search/levels.js";
@@ -75,6 +75,7 @@ class Candidates {
   readonly #workspace: Workspace;
   readonly #outcome: SearchOutcome;
   readonly #verifier: Verifier;
+  readonly #path: string;
   readonly #folder: string;
   readonly #options: VerifyOptions;
   readonly #judged = new Map<string, { readonly file: string; readonly judgement: Judgement | Unverified }>();
@@ -84,6 +85,7 @@ class Candidates {
     const { batchSize } = workspace.options;
     this.#workspace = workspace;
     this.#outcome = outcome;
+    this.#path = path;
     this.#folder = folder;
     this.#options = options;
     this.#verifier = new Verifier(path, dataset, { divergence, limits: options.limits, batchSize });
@@ -115,7 +117,8 @@ class Candidates {
     const known = this.#judged.get(key);
     if (known !== undefined) return known;
     const file = join(this.#folder, `${this.#judged.size}.onnx`);
-    await writeModelFile(exportModel(this.#workspace.model, this.#outcome.layout(assignment)), file);
+    const exported = exportModel(this.#workspace.model, this.#outcome.layout(assignment));
+    await writeModelFile(exported, file, await writtenLike(this.#path));
     const judgement = await this.#ifPossible(() => this.#verifier.judge(file, this.#options));
     const judged = { file, judgement };
     this.#judged.set(key, judged);

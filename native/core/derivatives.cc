@@ -91,7 +91,7 @@ void Graph::set_sites(SiteRequest request) {
   std::vector<Site> sites;
   for (int value : request.values) {
     const Value& weight = values_[value_index(value)];
-    if (!weight.original || !is_float(weight.original.dtype())) invalid_argument("site '" + weight.name + "' is not a float initializer");
+    if (!weight.stored() || !is_float(weight.original.dtype())) invalid_argument("site '" + weight.name + "' is not a float initializer");
     check_direction(value, false);
     Site site;
     site.value = value;
@@ -261,7 +261,7 @@ void Graph::add_tangents(Context& context, int index, double* forms) {
   if (!aims_.empty() && nodes_[index].op->contracts_weights()) set_aimed_weights<T>(context, index);
   context.weight_probe_of = [this, &node, forms](int port) {
     const int value = port < static_cast<int>(node.inputs.size()) ? node.inputs[port] : -1;
-    return value >= 0 && values_[value].original ? weight_probe<T>(value, forms) : WeightProbe{};
+    return value >= 0 && values_[value].stored() ? weight_probe<T>(value, forms) : WeightProbe{};
   };
 }
 
@@ -462,7 +462,7 @@ void Graph::gradient(const std::vector<int>& wanted, bool reset) {
   for (int index : wanted) {
     Value& value = values_[value_index(index)];
     roots[index] = true;
-    if (!value.original) {
+    if (!value.stored()) {
       if (value.constant) invalid_argument("'" + value.name + "' is computed from constants");
       sweep.kept[index] = true;
       continue;

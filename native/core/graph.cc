@@ -21,6 +21,7 @@ Graph::Graph(const uint8_t* program, size_t bytes, bw_dtype real, int threads, s
     values_[i].name = std::move(decoded.values[i].name);
     values_[i].input = decoded.values[i].input;
     values_[i].output = decoded.values[i].output;
+    values_[i].constant = decoded.values[i].stored;
     values_[i].original = std::move(decoded.values[i].initializer);
     values_[i].primal = values_[i].original;
   }
@@ -41,7 +42,6 @@ Graph::Graph(const uint8_t* program, size_t bytes, bw_dtype real, int threads, s
 }
 
 void Graph::mark_constants() {
-  for (Value& value : values_) value.constant = static_cast<bool>(value.original);
   for (Node& node : nodes_) {
     node.constant = std::all_of(node.source.inputs.begin(), node.source.inputs.end(), [&](int i) { return i < 0 || values_[i].constant; });
     for (int output : node.source.outputs)
@@ -122,7 +122,7 @@ void Graph::set_input(int value, bw_dtype dtype, Shape shape, const uint8_t* dat
 
 void Graph::set_constant(int value, const float* data, size_t count) {
   Value& target = values_[value_index(value)];
-  if (!target.original || !is_float(target.original.dtype())) invalid_argument("'" + target.name + "' is not a float initializer");
+  if (!target.stored() || !is_float(target.original.dtype())) invalid_argument("'" + target.name + "' is not a float initializer");
   forget_run();
   for (Value& other : values_)
     if (other.constant && other.producer >= 0) other.primal = Tensor();
@@ -132,7 +132,8 @@ void Graph::set_constant(int value, const float* data, size_t count) {
   }
   if (static_cast<int64_t>(count) != target.original.count())
     invalid_argument("initializer '" + target.name + "' has " + std::to_string(target.original.count()) + " elements, not " + std::to_string(count));
-  target.primal = Tensor(buffers_, real_, target.original.shape());
+  // What the program left out lies here alone, and what replaces it takes its place.
+  if (target.original || !target.primal) target.primal = Tensor(buffers_, real_, target.original.shape());
   if (real_ == BW_FLOAT64)
     std::copy(data, data + count, target.primal.data<double>());
   else
@@ -229,6 +230,7 @@ void Graph::forward(bool keep, const std::vector<int>& values) {
     Value& value = values_[i];
     reads_left[i] = static_cast<int>(value.readers.size());
     if (value.output || value.constant || value.input) pinned[i] = true;
+    if (value.stored() && !value.primal) invalid_argument("the elements of initializer '" + value.name + "' are not set");
     if (!value.input) continue;
     const auto feed = feeds_.find(static_cast<int>(i));
     if (feed == feeds_.end()) invalid_argument("input '" + value.name + "' is not set");
@@ -264,13 +266,13 @@ void Graph::read(int index, bw_part part, int probe, uint8_t* out, size_t bytes)
     give(static_cast<const uint8_t*>(sets.raw()) + set * size, size);
   };
   const auto give_sums = [&](const std::vector<double>& sums, int set) {
-    const auto count = static_cast<size_t>(value.original ? value.original.count() : 0);
+    const auto count = static_cast<size_t>(value.stored() ? value.original.count() : 0);
     if (count == 0 || set < 0 || sums.size() < (set + 1) * count) invalid_argument("'" + value.name + "' has no such derivative");
     give(sums.data() + set * count, count * sizeof(double));
   };
   switch (part) {
     case BW_PRIMAL: return give(primal(index).raw(), primal(index).bytes());
-    case BW_ADJOINT: return value.original ? give_sums(value.parameter_adjoint, 0) : give_set(value.adjoint, 0);
+    case BW_ADJOINT: return value.stored() ? give_sums(value.parameter_adjoint, 0) : give_set(value.adjoint, 0);
     case BW_TANGENT: return give_set(value.tangent, probe);
     case BW_ADJOINT_TANGENT: return give_sums(value.products, probe);
   }

@@ -79,7 +79,7 @@ class Graph {
     std::string name;
     bool input = false, output = false;
     bool constant = false;  // an initializer, or computed from such alone
-    Tensor original;        // the model's own initializer
+    Tensor original;        // the model's own initializer; without elements where the program leaves them out
     Tensor primal;
     Tensor tangent;         // [probes, shape]
     Tensor adjoint;         // [batch, shape]
@@ -89,6 +89,7 @@ class Graph {
     std::vector<std::pair<Grid, Tensor>> quantized;
     int producer = -1;
     std::vector<std::pair<int, int>> readers;  // (node, port)
+    bool stored() const { return constant && producer < 0; }  // an initializer
   };
   struct Node {
     ProgramNode source;

@@ -7,7 +7,8 @@ namespace bitwright {
 namespace {
 
 constexpr uint32_t kMagic = 0x50575742;  // "BWWP"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
+constexpr uint64_t kLeftOut = ~uint64_t{0};
 
 class Reader {
  public:
@@ -66,6 +67,11 @@ Tensor read_tensor(Reader& reader, size_t alignment, bw_dtype real, BufferPool& 
   for (int64_t& dim : shape) dim = reader.number<int64_t>();
   const auto bytes = reader.number<uint64_t>();
   reader.align(alignment);
+  if (bytes == kLeftOut) {
+    if (dtype != BW_FLOAT32) invalid_model("only the elements of float tensors can be left out");
+    element_count(shape);
+    return Tensor::described(real, std::move(shape));
+  }
   const uint8_t* source = reader.take(bytes);
   reader.align(4);
   if (bytes != static_cast<uint64_t>(element_count(shape)) * dtype_size(dtype)) invalid_model("the bytes of a tensor do not fit its shape " + to_string(shape));
@@ -118,7 +124,7 @@ std::vector<int> read_edges(Reader& reader, size_t values) {
 // Every value has one source, and nodes come after what they read.
 void check_order(const Program& program) {
   std::vector<bool> known(program.values.size());
-  for (size_t i = 0; i < program.values.size(); ++i) known[i] = program.values[i].input || program.values[i].initializer;
+  for (size_t i = 0; i < program.values.size(); ++i) known[i] = program.values[i].input || program.values[i].stored;
   for (const ProgramNode& node : program.nodes) {
     for (int input : node.inputs)
       if (input >= 0 && !known[input])
@@ -213,7 +219,8 @@ Program decode_program(const uint8_t* bytes, size_t size, bw_dtype real, BufferP
   }
   for (uint32_t n = reader.count(20); n > 0; --n) {
     const auto id = reader.number<uint32_t>();
-    if (id >= program.values.size() || program.values[id].initializer) invalid_model("an initializer names no value of its own");
+    if (id >= program.values.size() || program.values[id].stored) invalid_model("an initializer names no value of its own");
+    program.values[id].stored = true;
     program.values[id].initializer = read_tensor(reader, 64, real, pool);
     // Older models list initializers among the inputs, as defaults; here they are constants.
     program.values[id].input = false;

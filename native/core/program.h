@@ -44,7 +44,8 @@ struct ProgramValue {
   std::string name;
   bool input = false;
   bool output = false;
-  Tensor initializer;  // empty unless the value is one
+  bool stored = false;  // an initializer
+  Tensor initializer;   // its elements; without any, only type and shape, where the program leaves them out
 };
 
 struct ProgramNode {

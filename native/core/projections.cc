@@ -62,7 +62,7 @@ void Graph::set_errors(const std::vector<ErrorTarget>& targets) {
       continue;
     }
     const Value& value = values_[value_index(target.value)];
-    if (!value.original || !is_float(value.original.dtype())) invalid_argument("'" + value.name + "' is not a float initializer");
+    if (!value.stored() || !is_float(value.original.dtype())) invalid_argument("'" + value.name + "' is not a float initializer");
     check_direction(target.value, true);
   }
   errors_ = ErrorList(targets);

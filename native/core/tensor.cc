@@ -145,6 +145,14 @@ void BufferPool::release(std::byte* data, size_t size) {
   }
 }
 
+Tensor Tensor::described(bw_dtype dtype, Shape shape) {
+  Tensor tensor;
+  tensor.dtype_ = dtype;
+  tensor.count_ = element_count(shape);
+  tensor.shape_ = std::move(shape);
+  return tensor;
+}
+
 Tensor Tensor::reshaped(Shape shape) const {
   Tensor view = *this;
   if (element_count(shape) != count_) invalid_model("cannot view shape " + to_string(shape_) + " as " + to_string(shape));

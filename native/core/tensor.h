@@ -71,6 +71,8 @@ class Tensor {
   Tensor(BufferPool& pool, bw_dtype dtype, Shape shape)
       : dtype_(dtype), shape_(std::move(shape)), count_(element_count(shape_)), data_(pool.allocate(static_cast<uint64_t>(count_) * dtype_size(dtype))) {}
 
+  // A type and a shape without elements.
+  static Tensor described(bw_dtype dtype, Shape shape);
   // The same elements under another shape of equal count.
   Tensor reshaped(Shape shape) const;
 

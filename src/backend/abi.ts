@@ -98,7 +98,7 @@ export type Arguments<F extends FunctionName> = ArgumentsOf<(typeof signatures)[
 type ArgumentsOf<P extends readonly Parameter[]> = { -readonly [I in keyof P]: Argument<P[I]> };
 
 /** The version of abi.h that {@link signatures} describe. */
-export const abiVersion = 3;
+export const abiVersion = 4;
 
 /** Refuses a build of the engine that speaks another version of the boundary. */
 export function checkVersion(version: number): void {

@@ -84,8 +84,8 @@ export interface HessianForms {
 
 /** What a format does to one tensor. */
 export type TensorError =
-  /** Added to an initializer, as Q(W) - W; for squares a variance of every element. Shaped like it. */
-  | { readonly value: number; readonly data: Float32Array }
+  /** Added to an initializer, as Q(W) - W; for squares a variance of every element. Shaped like it; a function makes it when it is its turn. */
+  | { readonly value: number; readonly data: Float32Array | (() => Promise<Float32Array>) }
   /** Added to what one node input reads: grid(a) - a, made from the last run. */
   | { readonly node: number; readonly port: number; readonly grid: TensorGrid }
   /** For squares: every element a of what one node input reads has the variance constant + relative a^2. */

@@ -209,7 +209,7 @@ export class Graph {
       const nodes = Int32Array.from(errors, (error) => ("value" in error ? -1 : error.node));
       const ports = Int32Array.from(errors, (error) => ("value" in error ? -1 : error.port));
       this.#handle.call("bw_graph_set_errors", values, nodes, ports, errors.length);
-      for (const [i, error] of errors.entries()) this.#setError(i, error);
+      for (const [i, error] of errors.entries()) await this.#setError(i, error);
       this.#errors = errors.length;
     });
   }
@@ -281,9 +281,10 @@ export class Graph {
     return this.dispose();
   }
 
-  #setError(index: number, error: TensorError): void {
+  async #setError(index: number, error: TensorError): Promise<void> {
     if ("value" in error) {
-      this.#handle.call("bw_graph_set_error_data", index, error.data, error.data.length);
+      const data = typeof error.data === "function" ? await error.data() : error.data;
+      this.#handle.call("bw_graph_set_error_data", index, data, data.length);
     } else if ("grid" in error) {
       const { scale, zeroPoint, qmin, qmax } = error.grid;
       this.#handle.call("bw_graph_set_error_grid", index, scale, zeroPoint, qmin, qmax);

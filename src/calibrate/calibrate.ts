@@ -26,6 +26,7 @@ export async function calibrate(
     typeof selection === "string" && selection !== "all" ? dataset.splits[selection].length : dataset.size;
   if (samples === 0) throw new BitwrightError("invalid-data", "calibration needs at least one sample");
   const extremes = new Map<string, Range>();
+  if (tensors.length === 0) return extremes;
   const passes = rangeMethods[method].second(extremes) === undefined ? 1 : 2;
   const stage = new Stage({ onProgress, signal }, "calibrate", samples * passes);
   const pass = async (observe: () => Promise<void>) => {

@@ -1,6 +1,7 @@
 import type { Dataset } from "../data/dataset.js";
+import { BitwrightError } from "../errors.js";
 import type { EngineModel } from "../evaluate/engine-model.js";
-import { scaleIndex } from "../export/codes.js";
+import { scaleIndices } from "../export/codes.js";
 import { hasWeight, storedIn, type WeightedLayer } from "../export/layers.js";
 import type { PlannedLayer } from "../export/targets/target.js";
 import { blockQuantizer, takesScales, type WeightScales } from "../export/weight-quantizer.js";
@@ -8,7 +9,7 @@ import { type BlockedFormat, type Format, formats, isBlocked, type WeightFormat 
 import type { OnnxModel } from "../onnx/model.js";
 import { type Control, Stage } from "../progress.js";
 import { type SavedWeight, type SavedWeights, saveBlocks, saveWeight } from "../rounded-weights.js";
-import type { TensorOf } from "../tensor.js";
+import { elementCount, type TensorOf } from "../tensor.js";
 import { ErrorFeedback } from "./error-feedback.js";
 import { type LayerRows, layerRows } from "./layer-rows.js";
 import { centred, type Moments, measureMoments } from "./moments.js";
@@ -41,9 +42,11 @@ interface Task {
  * Rounds every weight that multiplies vectors, in every format whose scales can be chosen and that its layer may take, with feedback of the errors under
  * the second moments of the layer's input over the samples. Where the layer has a bias, what moves the mean of its output is left out of
  * account, because bias correction takes that off.
+ * @throws BitwrightError `invalid-option` for more weights than an analysis can hold.
  */
 export async function roundWeights(options: RoundWeightsOptions): Promise<SavedWeights> {
   const tasks = tasksOf(options);
+  checkSize(tasks);
   const moments = await measureMoments(
     tasks.map(({ layer, rows }) => ({ key: layer.weight.initializer, tensor: layer.inputs[0]!.tensor, rows })),
     options,
@@ -58,6 +61,26 @@ export async function roundWeights(options: RoundWeightsOptions): Promise<SavedW
     await new Promise((resolve) => setTimeout(resolve));
   }
   return rounded;
+}
+
+/** An analysis is one JSON text, whose length JavaScript limits to 2^29 characters; the rest is for everything else in it. */
+const mostCharacters = 5e8;
+
+/** Found out before hours of work. */
+function checkSize(tasks: readonly Task[]): void {
+  const bytes = tasks.reduce(
+    (sum, { layer, formats: wanted }) =>
+      sum + wanted.reduce((bits, format) => bits + formats[format].bits, 0) * (elementCount(layer.weight.dims) / 8),
+    0,
+  );
+  const characters = Math.ceil((bytes * 4) / 3);
+  if (characters <= mostCharacters) return;
+  throw new BitwrightError("invalid-option", "the model has too many weights for rounding with error feedback", {
+    where: "rounding",
+    expected: `codes that take at most ${mostCharacters} characters in the analysis`,
+    received: `${characters}`,
+    remedy: "Use --rounding nearest.",
+  });
 }
 
 /** The layers with such weights. Of a weight that several layers read all have to read it alike. */
@@ -92,7 +115,7 @@ function roundWeight(
     return {
       format,
       quantizer,
-      scaleAt: scaleIndex(weight.dims, quantizer.granularity),
+      scaleOf: scaleIndices(weight.dims, quantizer.granularity),
       codes: new Uint8Array(weight.data.length),
     };
   });
@@ -115,10 +138,10 @@ function roundWeight(
         scales[channel] = rounded.scale;
         for (let c = 0; c < rows.width; c++) codes[rows.element(group, r, c)] = rounded.codes[c]!;
       }
-      for (const { quantizer, scaleAt, codes } of blocked) {
+      for (const { quantizer, scaleOf, codes } of blocked) {
         const elements = Array.from({ length: rows.width }, (_, c) => rows.element(group, r, c));
-        const scales = Float64Array.from(elements, (element) => quantizer.scales[scaleAt(element)]!);
-        const zeroPoints = Int32Array.from(elements, (element) => quantizer.zeroPoints[scaleAt(element)]!);
+        const scales = Float64Array.from(elements, (element) => quantizer.scales[scaleOf[element]!]!);
+        const zeroPoints = Int32Array.from(elements, (element) => quantizer.zeroPoints[scaleOf[element]!]!);
         const rounded = feedback.roundOn(row, { scales, zeroPoints, qmax: quantizer.qmax });
         for (const [c, element] of elements.entries()) codes[element] = rounded[c]!;
       }

@@ -1,10 +1,18 @@
 import { InvalidArgumentError } from "commander";
+import { parseAmount, sizeUnits } from "../amount.js";
 import type { SampleRange } from "../options.js";
 
 /** Parses `12`. */
 export function wholeNumber(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
   throw new InvalidArgumentError("Expected a whole number.");
+}
+
+/** Parses `4GB`. */
+export function bytes(text: string): number {
+  const amount = parseAmount(text, sizeUnits, "memory");
+  if ("absolute" in amount) return Math.floor(amount.absolute);
+  throw new InvalidArgumentError("Expected a size such as 4GB.");
 }
 
 /** Parses `a,b,c`; every entry has to be one of the choices. */

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { BackendName } from "../backend/load-node.js";
-import { wholeNumber } from "./arguments.js";
+import { bytes, wholeNumber } from "./arguments.js";
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -8,6 +8,7 @@ export interface CommonOptions {
   readonly seed?: number;
   readonly backend?: BackendName;
   readonly threads?: number;
+  readonly memory?: number;
   readonly quiet?: boolean;
 }
 
@@ -17,5 +18,10 @@ export function addCommonOptions(command: Command): Command {
     .option("--seed <n>", "seed of everything random", wholeNumber)
     .addOption(new Option("--backend <name>", "engine to compute with").choices(["native", "wasm"]))
     .option("--threads <n>", "threads to compute with", wholeNumber)
+    .option(
+      "--memory <size>",
+      "most memory for the engine's tensors, as 4GB; work is then done in smaller parts",
+      bytes,
+    )
     .option("--quiet", "print nothing but errors");
 }

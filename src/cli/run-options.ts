@@ -91,11 +91,13 @@ export function runOptions(given: AnalysisOptions): RunOptions {
     arithmetic,
     seed,
     threads,
+    memory,
   } = given;
   return {
     ...{ target, formats, calibration, rounding, samples, probes, probing, weightProbes, batchSize, arithmetic },
     ...(loss !== undefined && { loss }),
     ...(seed !== undefined && { seed }),
     ...(threads !== undefined && { threads }),
+    ...(memory !== undefined && { memory }),
   };
 }

@@ -41,10 +41,11 @@ export async function resumableAnalysis(
 }
 
 /** The options that an analysis was made with, and those of this run that may differ; they are checked where they are used. */
-export function analysisRunOptions({ binding }: Analysis, { seed, threads }: CommonOptions): RunOptions {
+export function analysisRunOptions({ binding }: Analysis, { seed, threads, memory }: CommonOptions): RunOptions {
   return {
     ...(Object.fromEntries(Object.entries(binding.options).filter(([, value]) => value !== null)) as RunOptions),
     ...(seed !== undefined && { seed }),
     ...(threads !== undefined && { threads }),
+    ...(memory !== undefined && { memory }),
   };
 }

@@ -1,3 +1,4 @@
+import { throwIfAborted } from "../abort.js";
 import type { Backend } from "../backend/backend.js";
 import { Graph } from "../backend/graph.js";
 import type { GraphOptions, NodeInfo } from "../backend/graph-types.js";
@@ -5,7 +6,7 @@ import { modelInputs } from "../data/check-model.js";
 import type { Outputs } from "../data/metrics/scorer.js";
 import { BitwrightError } from "../errors.js";
 import type { OnnxModel } from "../onnx/model.js";
-import { encodeProgram } from "../onnx/program.js";
+import { type EncodedProgram, encodeProgram } from "../onnx/program.js";
 import type { Feeds, Tensor } from "../tensor.js";
 
 /** A model inside the engine, addressed by the names of its tensors and nodes. */
@@ -16,19 +17,24 @@ export class EngineModel {
   readonly outputs: readonly string[];
   readonly #values: ReadonlyMap<string, number>;
   readonly #nodes: ReadonlyMap<string, number>;
+  /** Initializers that are read from their file when the model runs; the engine then has the only copy. */
+  readonly #leftOut: EncodedProgram["leftOut"];
+  /** Those that the engine has not yet, or not any more. */
+  readonly #missing: Set<string>;
 
   private constructor(
     backend: Backend,
     graph: Graph,
     model: OnnxModel,
-    tensors: readonly string[],
-    nodes: readonly string[],
+    { tensors, nodes, leftOut }: Pick<EncodedProgram, "tensors" | "nodes" | "leftOut">,
   ) {
     this.backend = backend;
     this.graph = graph;
     this.outputs = model.graph.output.map((output) => output.name);
     this.#values = new Map(tensors.map((name, id) => [name, id]));
     this.#nodes = new Map(nodes.map((name, id) => [name, id]));
+    this.#leftOut = leftOut;
+    this.#missing = new Set(leftOut.keys());
   }
 
   /**
@@ -36,11 +42,11 @@ export class EngineModel {
    */
   static async create(backend: Backend, model: OnnxModel, options: GraphOptions = {}): Promise<EngineModel> {
     checkInputs(model, options);
-    const { program, tensors, nodes } = encodeProgram(model);
+    const { program, ...names } = encodeProgram(model, { leaveOut: true });
     const graph = await Graph.create(backend, program, options);
-    const engine = new EngineModel(backend, graph, model, tensors, nodes);
+    const engine = new EngineModel(backend, graph, model, names);
     try {
-      checkSupported(model, nodes, await graph.describe());
+      checkSupported(model, names.nodes, await graph.describe());
     } catch (error) {
       await engine.dispose();
       throw error;
@@ -64,8 +70,27 @@ export class EngineModel {
     options: { values?: readonly string[]; keep?: boolean; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     const { values = [], keep = false, signal } = options;
+    await this.#readMissing(signal);
     const inputs = new Map(Object.entries(feeds).map(([name, tensor]) => [this.value(name), tensor]));
     await this.graph.run(inputs, { keep, signal, values: values.map((name) => this.value(name)) });
+  }
+
+  /** Replaces the elements of a float initializer from the next run on; `undefined` restores the model's own. */
+  async setConstant(name: string, data: Float32Array | undefined): Promise<void> {
+    if (data === undefined && this.#leftOut.has(name)) {
+      this.#missing.add(name);
+      return;
+    }
+    await this.graph.setConstant(this.value(name), data);
+    this.#missing.delete(name);
+  }
+
+  async #readMissing(signal: AbortSignal | undefined): Promise<void> {
+    for (const name of this.#missing) {
+      throwIfAborted(signal);
+      await this.graph.setConstant(this.value(name), this.#leftOut.get(name)!());
+      this.#missing.delete(name);
+    }
   }
 
   read(tensor: string): Promise<Tensor> {

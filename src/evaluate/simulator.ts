@@ -11,14 +11,17 @@ import type { EngineModel } from "./engine-model.js";
 /** The parts of a layout that change what a model computes. */
 export type LayoutParts = Pick<Layout, "weights" | "biases" | "edges">;
 
+const mostCached = 2 ** 31;
+
 /** Makes an engine's model compute what a layout says: stored integers replaced by the values they stand for, edges quantized. */
 export class Simulator {
   readonly #engine: EngineModel;
   readonly #constants: Graph;
   /** What each overridden initializer holds now. */
   readonly #applied = new Map<string, string>();
-  /** Values by override; searches come back to the same few again and again. */
+  /** Values by override, up to so many bytes: searches come back to the same few again and again. */
   readonly #cache = new Map<string, Float32Array>();
+  #cacheBytes = 0;
   /** Numbers of the arrays that rounded weights and scales of blocks come in, which are too long to tell apart by what they hold. */
   readonly #arrays = new WeakMap<Float32Array, number>();
   #arrayCount = 0;
@@ -34,13 +37,13 @@ export class Simulator {
     const wanted = new Map([...weights, ...biases].map((part: Override) => [part.initializer, part]));
     for (const name of this.#applied.keys()) {
       if (wanted.has(name)) continue;
-      await this.#engine.graph.setConstant(this.#engine.value(name), undefined);
+      await this.#engine.setConstant(name, undefined);
       this.#applied.delete(name);
     }
     for (const [name, override] of wanted) {
       const key = this.#keyOf(override);
       if (this.#applied.get(name) === key) continue;
-      await this.#engine.graph.setConstant(this.#engine.value(name), await this.#values(override, key));
+      await this.#engine.setConstant(name, await this.#values(override, key));
       this.#applied.set(name, key);
     }
     this.#outputEdges = edges.filter((edge) => edge.node === undefined);
@@ -77,11 +80,21 @@ export class Simulator {
     const known = this.#cache.get(key);
     if (known !== undefined) return known;
     const { initializer, quantizer } = override;
-    const { data, dims } = this.#constants.constant(initializer) as TensorOf<"float32">;
-    const exact = override.values ?? data;
-    const values = quantizer === undefined ? exact : await roundTo(this.#engine.backend, exact, dims, quantizer);
-    this.#cache.set(key, values);
+    const stored = this.#constants.constant(initializer) as TensorOf<"float32">;
+    const exact = override.values ?? stored.data;
+    const values = quantizer === undefined ? exact : await roundTo(this.#engine.backend, exact, stored.dims, quantizer);
+    this.#keep(key, values);
     return values;
+  }
+
+  #keep(key: string, values: Float32Array): void {
+    this.#cache.set(key, values);
+    this.#cacheBytes += values.byteLength;
+    for (const [oldest, { byteLength }] of this.#cache) {
+      if (this.#cacheBytes <= mostCached) return;
+      this.#cache.delete(oldest);
+      this.#cacheBytes -= byteLength;
+    }
   }
 
   /** Distinguishes what one initializer may be replaced by. */

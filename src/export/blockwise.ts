@@ -1,10 +1,12 @@
 import { create } from "@bufbuild/protobuf";
+import { dataTypeCode } from "../onnx/data-types.js";
 import { type NodeProto, OperatorSetIdProtoSchema } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
+import { makeLazyTensor } from "../onnx/initializer.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { makeNode } from "../onnx/node.js";
 import type { Quantizer } from "../quantizer.js";
-import type { TensorOf } from "../tensor.js";
+import type { Tensor, TensorOf } from "../tensor.js";
 import { quantizeToCodes } from "./codes.js";
 import type { PackedWeight } from "./layout.js";
 import { transposed } from "./transposed.js";
@@ -69,7 +71,8 @@ export class PackedWeights {
   /** Stores a weight, once for all layers that share it. */
   #pack({ initializer, quantizer, storage, values }: PackedWeight): Packed {
     const { scales } = quantizer;
-    const { dims, data } = this.#graph.constant(initializer) as TensorOf<"float32">;
+    const exact = this.#graph.constant(initializer) as TensorOf<"float32">;
+    const { dims } = exact;
     const { axis, size } = blocksOf(quantizer, dims);
     const bits = quantizer.bits as 4 | 8;
     const key = `${initializer}\n${storage} ${axis}`;
@@ -83,27 +86,31 @@ export class PackedWeights {
     const shifted = (integers: Int32Array) => (shift === 0 ? integers : integers.map((integer) => integer + shift));
     const rowsOf = <T extends Int32Array | Float32Array>(matrix: T) =>
       axis === 1 ? matrix : transposed(matrix, outputs);
-    const codes = rowsOf(shifted(quantizeToCodes(values ?? data, dims, quantizer)));
     const zeroPoints = rowsOf(shifted(quantizer.zeroPoints));
-    const store = (what: string, integers: Int32Array) => {
-      const bytes = packRows(integers, outputs, bits);
-      const shape = [outputs, bytes.length / outputs];
-      return this.#graph.addInitializer(`${initializer}_${what}`, { dtype: "uint8", dims: shape, data: bytes });
-    };
     const isTable = this.#graph.uses(initializer).some(({ node }) => node.opType === "Gather");
+    const codes = () => {
+      const rows = rowsOf(shifted(quantizeToCodes(values ?? exact.data, dims, quantizer)));
+      return isTable ? rows : fillBlocks(rows, zeroPoints, inputs, size);
+    };
+    const store = (what: string, columns: number, integers: () => Int32Array) => {
+      const name = `${initializer}_${what}`;
+      const shape = [outputs, Math.ceil((columns * bits) / 8)];
+      const make = (): Tensor => ({ dtype: "uint8", dims: shape, data: packRows(integers(), outputs, bits) });
+      return this.#graph.addInitializer(name, makeLazyTensor(name, shape, dataTypeCode("uint8"), make));
+    };
     const packed: Packed = {
       inputs,
       outputs,
       bits,
       size,
       isTable,
-      codes: store(storage, isTable ? codes : fillBlocks(codes, zeroPoints, inputs, size)),
+      codes: store(storage, isTable ? inputs : blocks * size, codes),
       scales: this.#graph.addInitializer(`${initializer}_scales`, {
         dtype: "float32",
         dims: [outputs, blocks],
         data: rowsOf(scales),
       }),
-      zeroPoints: shift === 0 ? store("zero_points", zeroPoints) : undefined,
+      zeroPoints: shift === 0 ? store("zero_points", blocks, () => zeroPoints) : undefined,
     };
     this.#packed.set(key, packed);
     return packed;
@@ -156,9 +163,14 @@ function blocksOf(
 
 /** Rows of `length` codes, each filled up to whole blocks with what stands for zero in the last one. */
 function fillBlocks(codes: Int32Array, zeroPoints: Int32Array, length: number, size: number): Int32Array {
-  const padded = Math.ceil(length / size) * size;
-  const filled = new Int32Array((codes.length / length) * padded).map((_, i) => zeroPoints[Math.floor(i / size)]!);
-  for (let i = 0; i < codes.length; i++) filled[Math.floor(i / length) * padded + (i % length)] = codes[i]!;
+  const blocks = Math.ceil(length / size);
+  if (blocks * size === length) return codes;
+  const rows = codes.length / length;
+  const filled = new Int32Array(rows * blocks * size);
+  for (let row = 0; row < rows; row++) {
+    filled.fill(zeroPoints[(row + 1) * blocks - 1]!, row * blocks * size, (row + 1) * blocks * size);
+    filled.set(codes.subarray(row * length, (row + 1) * length), row * blocks * size);
+  }
   return filled;
 }
 
@@ -168,9 +180,11 @@ function packRows(codes: Int32Array, rows: number, bits: 4 | 8): Uint8Array {
   const perByte = 8 / bits;
   const bytes = Math.ceil(length / perByte);
   const packed = new Uint8Array(rows * bytes);
-  for (let i = 0; i < codes.length; i++) {
-    const column = i % length;
-    packed[Math.floor(i / length) * bytes + Math.floor(column / perByte)]! |= codes[i]! << (bits * (column % perByte));
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < length; column++) {
+      packed[row * bytes + Math.floor(column / perByte)]! |=
+        codes[row * length + column]! << (bits * (column % perByte));
+    }
   }
   return packed;
 }

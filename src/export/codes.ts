@@ -1,3 +1,4 @@
+import { formats } from "../formats.js";
 import type { FloatingQuantizer, Granularity, Quantizer } from "../quantizer.js";
 import { elementCount } from "../tensor.js";
 import { type NarrowBits, narrowFloats, widenFloats } from "./narrow-floats.js";
@@ -11,23 +12,24 @@ import { roundHalfEven } from "./round-half-even.js";
 export function quantizeToCodes(values: Float32Array, dims: readonly number[], quantizer: Quantizer): Int32Array {
   const { scales, zeroPoints, qmin, qmax } = quantizer;
   const codes = new Int32Array(values.length);
-  const scaleAt = scaleIndex(dims, quantizer.granularity);
-  for (let i = 0; i < values.length; i++) {
-    const s = scaleAt(i);
-    const code = roundHalfEven(Math.fround(values[i]! / scales[s]!)) + zeroPoints[s]!;
-    codes[i] = Math.min(Math.max(code, qmin), qmax);
-  }
+  eachStretch(dims, quantizer.granularity, (begin, end, first, step) => {
+    for (let i = begin, s = first; i < end; i++, s += step) {
+      const code = roundHalfEven(Math.fround(values[i]! / scales[s]!)) + zeroPoints[s]!;
+      codes[i] = Math.min(Math.max(code, qmin), qmax);
+    }
+  });
   return codes;
 }
 
 /** The values that codes stand for: (code - zeroPoint) * scale in float32, as ONNX DequantizeLinear computes it. */
 export function dequantizeCodes(codes: Int32Array, dims: readonly number[], quantizer: Quantizer): Float32Array {
+  const { scales, zeroPoints } = quantizer;
   const values = new Float32Array(codes.length);
-  const scaleAt = scaleIndex(dims, quantizer.granularity);
-  for (let i = 0; i < codes.length; i++) {
-    const s = scaleAt(i);
-    values[i] = Math.fround(codes[i]! - quantizer.zeroPoints[s]!) * quantizer.scales[s]!;
-  }
+  eachStretch(dims, quantizer.granularity, (begin, end, first, step) => {
+    for (let i = begin, s = first; i < end; i++, s += step) {
+      values[i] = Math.fround(codes[i]! - zeroPoints[s]!) * scales[s]!;
+    }
+  });
   return values;
 }
 
@@ -37,11 +39,12 @@ export function quantizeToFloats(
   dims: readonly number[],
   { format, granularity, scales }: FloatingQuantizer,
 ): NarrowBits {
-  const scaleAt = scaleIndex(dims, granularity);
-  return narrowFloats(
-    values.map((value, i) => value / scales[scaleAt(i)]!),
-    format,
-  );
+  if (!formats[format].scaled) return narrowFloats(values, format);
+  const scaled = new Float32Array(values.length);
+  eachStretch(dims, granularity, (begin, end, first, step) => {
+    for (let i = begin, s = first; i < end; i++, s += step) scaled[i] = values[i]! / scales[s]!;
+  });
+  return narrowFloats(scaled, format);
 }
 
 /** The values that narrow floats stand for: their own times the scale in float32, as Cast and Mul compute them. */
@@ -50,32 +53,61 @@ export function dequantizeFloats(
   dims: readonly number[],
   { format, granularity, scales }: FloatingQuantizer,
 ): Float32Array {
-  const scaleAt = scaleIndex(dims, granularity);
-  return widenFloats(narrow, format).map((value, i) => value * scales[scaleAt(i)]!);
+  const values = widenFloats(narrow, format);
+  if (!formats[format].scaled) return values;
+  eachStretch(dims, granularity, (begin, end, first, step) => {
+    for (let i = begin, s = first; i < end; i++, s += step) values[i]! *= scales[s]!;
+  });
+  return values;
 }
 
-/** The index of the scale that an element belongs to, by the element's index in C order. */
-export function scaleIndex(dims: readonly number[], granularity: Granularity): (element: number) => number {
-  switch (granularity.kind) {
-    case "tensor":
-      return () => 0;
-    case "channel": {
-      const inner = elementCount(dims.slice(granularity.axis + 1));
-      const channels = dims[granularity.axis]!;
-      return (element) => Math.floor(element / inner) % channels;
-    }
-    case "block": {
-      const { axis, size } = granularity;
-      const inner = elementCount(dims.slice(axis + 1));
-      const length = dims[axis]!;
-      const blocks = Math.ceil(length / size);
-      return (element) => {
-        const row = Math.floor(element / inner);
-        const block = Math.floor(row / length) * blocks + Math.floor((row % length) / size);
-        return block * inner + (element % inner);
-      };
+/**
+ * Visits the elements of a tensor in C order by stretches in which the index of an element's scale stays, or grows by one with each element: no element has to
+ * have its own worked out.
+ * @param visit - Gets the elements from `begin` to before `end`, the index of the first one's scale, and the step (0 or 1) to the next one's.
+ */
+export function eachStretch(
+  dims: readonly number[],
+  granularity: Granularity,
+  visit: (begin: number, end: number, firstScale: number, step: 0 | 1) => void,
+): void {
+  const count = elementCount(dims);
+  if (count === 0) return;
+  if (granularity.kind === "tensor") {
+    visit(0, count, 0, 0);
+    return;
+  }
+  const { axis } = granularity;
+  const length = dims[axis]!;
+  const inner = elementCount(dims.slice(axis + 1));
+  const size = granularity.kind === "block" ? granularity.size : 1;
+  const blocks = Math.ceil(length / size);
+  for (let outer = 0; outer < count / (length * inner); outer++) {
+    const start = outer * length * inner;
+    const firstScale = granularity.kind === "block" ? outer * blocks * inner : 0;
+    if (inner === 1 && size === 1) {
+      visit(start, start + length, firstScale, 1);
+    } else if (inner === 1) {
+      for (let block = 0; block < blocks; block++) {
+        visit(start + block * size, start + Math.min((block + 1) * size, length), firstScale + block, 0);
+      }
+    } else {
+      for (let at = 0; at < length; at++) {
+        const begin = start + at * inner;
+        if (granularity.kind === "block") visit(begin, begin + inner, firstScale + Math.floor(at / size) * inner, 1);
+        else visit(begin, begin + inner, at, 0);
+      }
     }
   }
+}
+
+/** The index of each element's scale, for those who visit elements in an order of their own. */
+export function scaleIndices(dims: readonly number[], granularity: Granularity): Int32Array {
+  const indices = new Int32Array(elementCount(dims));
+  eachStretch(dims, granularity, (begin, end, first, step) => {
+    for (let i = begin, s = first; i < end; i++, s += step) indices[i] = s;
+  });
+  return indices;
 }
 
 /** How many scales a tensor has. */

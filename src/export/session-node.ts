@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { InferenceSession } from "onnxruntime-node";
 import { BitwrightError } from "../errors.js";
 import type { Feeds, Tensor } from "../tensor.js";
@@ -23,7 +24,7 @@ export interface Session {
 
 /**
  * Opens a session.
- * @param optimizedModelPath - Where to write the graph that the runtime made of the model.
+ * @param optimizedModelPath - Where to write the graph that the runtime made of the model, with large weights in a second file.
  * @throws BitwrightError `runtime-missing`; `invalid-model` when the runtime does not take the model.
  */
 export async function openSession(
@@ -37,7 +38,16 @@ export async function openSession(
     // Errors only: warnings go to the terminal, and an optimized model that is written brings one each time.
     logSeverityLevel: 3,
     ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
-    ...(options.takesTurns === true ? { extra: { session: { force_spinning_stop: "1" } } } : {}),
+    extra: {
+      session: {
+        ...(options.takesTurns === true && { force_spinning_stop: "1" }),
+        // In one file the runtime cannot write more than 2 GB.
+        ...(optimizedModelPath !== undefined && {
+          optimized_model_external_initializers_file_name: `${basename(optimizedModelPath)}.data`,
+          optimized_model_external_initializers_min_size_in_bytes: "1024",
+        }),
+      },
+    },
     ...(optimizedModelPath === undefined ? {} : { optimizedModelFilePath: optimizedModelPath }),
   });
   return {

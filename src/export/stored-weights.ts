@@ -2,7 +2,7 @@ import { formats } from "../formats.js";
 import type { AttributeValue } from "../onnx/attributes.js";
 import { TensorProto_DataType } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
-import { makeTensor } from "../onnx/initializer.js";
+import { makeLazyTensor } from "../onnx/initializer.js";
 import { makeNode } from "../onnx/node.js";
 import { isUniform } from "../quantizer.js";
 import type { Tensor, TensorOf } from "../tensor.js";
@@ -78,13 +78,16 @@ export class StoredWeights {
   }
 
   #codes({ initializer, quantizer, storage, values }: TypedWeight): string {
-    const { dims, data: exact } = this.#value(initializer);
-    const data = values ?? exact;
+    const exact = this.#value(initializer);
+    const { dims } = exact;
     const base = `${initializer}_${storage}`;
-    const codes = isUniform(quantizer)
-      ? integerTensor(dims, quantizeToCodes(data, dims, quantizer), storage)
-      : bitsTensor(dims, quantizeToFloats(data, dims, quantizer));
-    return this.#graph.addInitializer(base, makeTensor(base, codes, storedTypes[storage]));
+    const codes = () => {
+      const data = values ?? exact.data;
+      return isUniform(quantizer)
+        ? integerTensor(dims, quantizeToCodes(data, dims, quantizer), storage)
+        : bitsTensor(dims, quantizeToFloats(data, dims, quantizer));
+    };
+    return this.#graph.addInitializer(base, makeLazyTensor(base, dims, storedTypes[storage], codes));
   }
 
   #value(initializer: string): TensorOf<"float32"> {

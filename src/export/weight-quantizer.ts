@@ -2,7 +2,7 @@ import { BitwrightError } from "../errors.js";
 import { type BlockedFormat, formats, isBlocked, isFloating, type WeightFormat } from "../formats.js";
 import type { BlockQuantizer, Granularity, Quantizer, WeightQuantizer } from "../quantizer.js";
 import type { TensorOf } from "../tensor.js";
-import { scaleCount, scaleIndex } from "./codes.js";
+import { eachStretch, scaleCount } from "./codes.js";
 import type { WeightedLayer } from "./layers.js";
 import { largestFloat } from "./narrow-floats.js";
 
@@ -23,12 +23,10 @@ export const minmaxScales: WeightScales = ({ layer, weight, limit }) =>
 
 /** Scales that map the largest magnitude that each of them covers to a limit. */
 function coveringScales({ data, dims }: TensorOf<"float32">, granularity: Granularity, limit: number): Float32Array {
-  const scaleAt = scaleIndex(dims, granularity);
   const peaks = new Float32Array(scaleCount(dims, granularity));
-  for (let i = 0; i < data.length; i++) {
-    const scale = scaleAt(i);
-    peaks[scale] = Math.max(peaks[scale]!, Math.abs(data[i]!));
-  }
+  eachStretch(dims, granularity, (begin, end, first, step) => {
+    for (let i = begin, s = first; i < end; i++, s += step) peaks[s] = Math.max(peaks[s]!, Math.abs(data[i]!));
+  });
   return peaks.map((peak) => peak / limit);
 }
 
@@ -110,14 +108,14 @@ export function blockQuantizer(
 ): BlockQuantizer {
   const { bits, block } = formats[format];
   const granularity = { kind: "block", axis: 1 - layer.weight.channelAxis, size: block } as const;
-  const scaleAt = scaleIndex(dims, granularity);
   const least = new Float32Array(scaleCount(dims, granularity));
   const greatest = new Float32Array(least.length);
-  for (let i = 0; i < data.length; i++) {
-    const scale = scaleAt(i);
-    least[scale] = Math.min(least[scale]!, data[i]!);
-    greatest[scale] = Math.max(greatest[scale]!, data[i]!);
-  }
+  eachStretch(dims, granularity, (begin, end, first, step) => {
+    for (let i = begin, s = first; i < end; i++, s += step) {
+      least[s] = Math.min(least[s]!, data[i]!);
+      greatest[s] = Math.max(greatest[s]!, data[i]!);
+    }
+  });
   const qmax = 2 ** bits - 1;
   const ranges = greatest.map((high, i) => high - least[i]!);
   const scales = usableScales(

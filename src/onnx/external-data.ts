@@ -10,17 +10,51 @@ export function externalLocations(proto: ModelProto): string[] {
   return [...locations];
 }
 
-/** Gives every external tensor its `raw_data`, as a view of the file's bytes. */
-export function attachExternalData(proto: ModelProto, files: Readonly<Record<string, Uint8Array>>): void {
-  for (const tensor of everyTensor(proto)) {
-    if (!isExternal(tensor)) continue;
-    tensor.rawData = locate(tensor, files);
-    clearField(tensor, TensorProtoSchema.field.externalData);
-    clearField(tensor, TensorProtoSchema.field.dataLocation);
-  }
+/** A file of external data. */
+export interface ExternalFile {
+  readonly length: number;
+  /** Gives a tensor the bytes from `begin` to before `end`. */
+  attach(tensor: TensorProto, begin: number, end: number): void;
 }
 
-function locate(tensor: TensorProto, files: Readonly<Record<string, Uint8Array>>): Uint8Array {
+/** Files that are in memory; tensors become views of them. */
+export function externalFiles(files: Readonly<Record<string, Uint8Array>>): Record<string, ExternalFile> {
+  const attached = Object.entries(files).map(([location, bytes]): [string, ExternalFile] => [
+    location,
+    {
+      length: bytes.length,
+      attach: (tensor, begin, end) => {
+        tensor.rawData = bytes.subarray(begin, end);
+      },
+    },
+  ]);
+  return Object.fromEntries(attached);
+}
+
+/** Gives every external tensor its `raw_data`. */
+export function attachExternalData(proto: ModelProto, files: Readonly<Record<string, ExternalFile>>): void {
+  const places: Place[] = [];
+  for (const tensor of everyTensor(proto)) {
+    if (!isExternal(tensor)) continue;
+    const place = locate(tensor, files);
+    places.push(place);
+    clearField(tensor, TensorProtoSchema.field.externalData);
+    clearField(tensor, TensorProtoSchema.field.dataLocation);
+    place.file.attach(tensor, place.begin, place.end);
+  }
+  checkOverlaps(places);
+}
+
+/** Where a tensor's data lies. */
+interface Place {
+  readonly tensor: string;
+  readonly location: string;
+  readonly file: ExternalFile;
+  readonly begin: number;
+  readonly end: number;
+}
+
+function locate(tensor: TensorProto, files: Readonly<Record<string, ExternalFile>>): Place {
   const where = `tensor "${tensor.name}"`;
   const { location, offset, length } = entries(tensor);
   const file = Object.hasOwn(files, location) ? files[location] : undefined;
@@ -41,7 +75,25 @@ function locate(tensor: TensorProto, files: Readonly<Record<string, Uint8Array>>
       remedy: "The data file is truncated or belongs to another model; fetch both again",
     });
   }
-  return file.subarray(offset, end);
+  return { tensor: tensor.name, location, file, begin: offset, end };
+}
+
+/** Tensors may share all of their data, as tied weights do; parts of it they share only where a file is damaged. */
+function checkOverlaps(places: readonly Place[]): void {
+  const inOrder = places
+    .filter(({ begin, end }) => end > begin)
+    .sort((a, b) => (a.location < b.location ? -1 : a.location > b.location ? 1 : a.begin - b.begin || a.end - b.end));
+  for (const [i, place] of inOrder.entries()) {
+    const next = inOrder[i + 1];
+    if (next === undefined || next.location !== place.location || next.begin >= place.end) continue;
+    if (next.begin === place.begin && next.end === place.end) continue;
+    throw new BitwrightError("invalid-model", "its external data overlaps that of another tensor", {
+      where: `tensor "${next.tensor}"`,
+      expected: `bytes of its own in "${place.location}", or the same as those of tensor "${place.tensor}": ${place.begin} to ${place.end}`,
+      received: `bytes ${next.begin} to ${next.end}`,
+      remedy: "The model's offsets are wrong; export it again",
+    });
+  }
 }
 
 function isExternal(tensor: TensorProto): boolean {

@@ -4,13 +4,15 @@ import { type DataType, elementCount, type Tensor, type TensorArrays } from "../
 import { dataTypeCode, dataTypeInfo, dataTypeName, exactHolder } from "./data-types.js";
 import { TensorProto_DataType as Code, type TensorProto, TensorProtoSchema } from "./generated/onnx_pb.js";
 import { widenBfloat16, widenFloat16 } from "./half.js";
+import { computedBytes, lazyBytesOf, lazyFrom, setLazyBytes } from "./lazy-bytes.js";
 import { type PackedBits, packCodes, unpackCodes } from "./packed-codes.js";
-import { tensorDims } from "./tensor-proto.js";
+import { packedBytes, tensorDims } from "./tensor-proto.js";
 import { typedArrays } from "./typed-arrays.js";
 
 /**
  * A stored tensor as values. float16 and bfloat16 widen to float32, 4-bit and 2-bit codes unpack to int8 or uint8. The data
- * stays a view of the file's bytes where their alignment allows: do not write into it.
+ * stays a view of the file's bytes where their alignment allows: do not write into it. Of a tensor that is not held in memory it is read each time it is asked
+ * for.
  * @throws BitwrightError `unsupported-op` for strings, complex, 8-bit floats and unsigned 32 and 64-bit integers.
  */
 export function readTensor(proto: TensorProto): Tensor {
@@ -23,7 +25,21 @@ export function readTensor(proto: TensorProto): Tensor {
     });
   }
   const dims = tensorDims(proto);
-  return { dtype: holder, dims, data: readValues(proto, elementCount(dims)) } as Tensor;
+  const read = () => readValues(proto, elementCount(dims));
+  return (
+    lazyBytesOf(proto) === undefined ? { dtype: holder, dims, data: read() } : lazyTensor(holder, dims, read)
+  ) as Tensor;
+}
+
+/** A tensor whose elements are read, or made, each time they are asked for. */
+function lazyTensor(dtype: DataType, dims: readonly number[], read: () => Tensor["data"]): Tensor {
+  return {
+    dtype,
+    dims,
+    get data() {
+      return read();
+    },
+  } as Tensor;
 }
 
 function readValues(proto: TensorProto, count: number): Tensor["data"] {
@@ -88,6 +104,27 @@ export function makeTensor(name: string, tensor: Tensor, dataType: number = data
 /** A stored tensor as values when reading does not change its type: not for float16, packed codes and types without a holder. */
 export function readExactTensor(proto: TensorProto): Tensor | undefined {
   return exactHolder(proto.dataType) === undefined ? undefined : readTensor(proto);
+}
+
+/**
+ * Stores a tensor under a name, made when it is written, so that a model can be larger than memory.
+ * @param dataType - As for {@link makeTensor}.
+ * @param make - Gives the tensor of these dimensions; called each time the data is asked for, once for a small one.
+ */
+export function makeLazyTensor(
+  name: string,
+  dims: readonly number[],
+  dataType: number,
+  make: () => Tensor,
+): TensorProto {
+  const length = packedBytes(elementCount(dims), dataTypeInfo(dataType)!.bits);
+  if (length < lazyFrom) return makeTensor(name, make(), dataType);
+  const proto = create(TensorProtoSchema, { name, dataType, dims: dims.map(BigInt) });
+  setLazyBytes(
+    proto,
+    computedBytes(length, () => makeTensor(name, make(), dataType).rawData),
+  );
+  return proto;
 }
 
 /** A one-dimensional int64 tensor, as shapes, axes and pads are stored. */

@@ -1,30 +1,51 @@
-import { realpath, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, realpath, rm, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BitwrightError } from "../errors.js";
 import { chunkBytes, guardIo, openToRead, replaceFiles } from "../io-node.js";
 import { cloneMessage } from "./clone.js";
-import { attachExternalData, externalLocations } from "./external-data.js";
+import { attachExternalData, type ExternalFile, externalLocations } from "./external-data.js";
+import { FileBytes, fileState } from "./file-bytes-node.js";
 import {
   ModelProtoSchema,
   StringStringEntryProtoSchema,
   type TensorProto,
   TensorProto_DataLocation,
 } from "./generated/onnx_pb.js";
+import { lazyFrom, rawLength, setLazyBytes } from "./lazy-bytes.js";
 import { decodeModel, type OnnxModel, storedBytes, writeModel } from "./model.js";
 import { validateModel } from "./validate.js";
 
+export interface ReadFileOptions {
+  /** Bytes from which on a tensor's external data is left in its file until it is used. */
+  readonly lazyFrom?: number;
+}
+
 /**
- * Reads a model and its external data, which must lie in the model's own folder.
+ * Reads a model and its external data, which must lie in the model's own folder. Large tensors are left in their file, and read each time they are used:
+ * leave it as it is until the work has ended.
  * @throws BitwrightError `io` when a file cannot be read, `invalid-model` when it is not a usable model.
  */
-export async function readModelFile(path: string): Promise<OnnxModel> {
+export async function readModelFile(path: string, options: ReadFileOptions = {}): Promise<OnnxModel> {
   const proto = decodeModel(await readWhole(path));
-  const files: [location: string, bytes: Uint8Array][] = [];
+  const files: [location: string, file: ExternalFile][] = [];
   for (const location of externalLocations(proto))
-    files.push([location, await readWhole(await beside(path, location))]);
+    files.push([location, externalFile(await beside(path, location), options.lazyFrom ?? lazyFrom)]);
   attachExternalData(proto, Object.fromEntries(files));
   return { proto, graph: validateModel(proto) };
+}
+
+function externalFile(path: string, lazyFrom: number): ExternalFile {
+  const state = fileState(path);
+  return {
+    length: state.length,
+    attach(tensor, begin, end) {
+      const bytes = new FileBytes(state, begin, end);
+      if (bytes.length >= lazyFrom) setLazyBytes(tensor, bytes);
+      else tensor.rawData = bytes.read();
+    },
+  };
 }
 
 export interface WriteFileOptions {
@@ -33,21 +54,54 @@ export interface WriteFileOptions {
 }
 
 /**
- * Writes a model so that `path` holds the old file or the whole new one at any moment: written beside it, then renamed.
+ * Writes a model so that `path` holds the old file or the whole new one at any moment: written beside it, then renamed. Weights in a second file are written one
+ * after another; that file has a name that is free, `<path>.data` or `<path>.1.data` and so on, so that the old pair stays whole until the new one is.
  * @throws BitwrightError `io`.
  */
 export async function writeModelFile(model: OnnxModel, path: string, options: WriteFileOptions = {}): Promise<void> {
   // A margin under the 2 GiB that a protocol buffer can hold.
   const externalAbove = options.externalAbove ?? 1.5e9;
-  if (storedBytes(model.proto) <= externalAbove) {
+  const old = await ownDataFiles(path);
+  const hasLarge = model.graph.initializer.some((tensor) => rawLength(tensor) >= smallestExternal);
+  if (storedBytes(model.proto) <= externalAbove || !hasLarge) {
     await replaceFiles([{ path, chunks: [writeModel(model)] }]);
-    return;
+  } else {
+    const dataPath = await freeName(path);
+    const { proto, chunks } = withExternalData(model, basename(dataPath));
+    await replaceFiles([
+      { path: dataPath, chunks },
+      { path, chunks: [toBinary(ModelProtoSchema, proto)] },
+    ]);
   }
-  const { proto, chunks } = withExternalData(model, `${basename(path)}.data`);
-  await replaceFiles([
-    { path: `${path}.data`, chunks },
-    { path, chunks: [toBinary(ModelProtoSchema, proto)] },
-  ]);
+  for (const file of old) await guardIo(file, () => rm(file, { force: true }));
+}
+
+/** How to write what is made of the model at `path`: with its weights in a second file if that has its own there. */
+export async function writtenLike(path: string): Promise<WriteFileOptions> {
+  const hasExternal = externalLocations(decodeModel(await readWhole(path))).length > 0;
+  return hasExternal ? { externalAbove: 0 } : {};
+}
+
+async function freeName(path: string): Promise<string> {
+  for (let n = 0; ; n++) {
+    const name = n === 0 ? `${path}.data` : `${path}.${n}.data`;
+    if (!existsSync(name)) return name;
+  }
+}
+
+/** The data files of the model that is at `path` now, as far as they have the names that are given here. */
+async function ownDataFiles(path: string): Promise<string[]> {
+  const name = basename(path);
+  const isOwn = (file: string) => file.startsWith(name) && /^(\.\d+)?\.data$/.test(file.slice(name.length));
+  try {
+    const own = (await readdir(dirname(path))).filter(isOwn);
+    if (own.length === 0) return [];
+    const locations = externalLocations(decodeModel(await readWhole(path)));
+    return own.filter((file) => locations.includes(file)).map((file) => join(dirname(path), file));
+  } catch {
+    // Nothing is there yet, or no model.
+    return [];
+  }
 }
 
 // Small tensors (shapes, scales, zero points) stay in the model, where shape inference of other tools can read them.
@@ -55,21 +109,27 @@ const smallestExternal = 1024;
 // Page size, so that engines can map the file into memory.
 const alignment = 4096;
 
+/** The model without its large tensors, and these in order, each read when it is its turn. */
 function withExternalData(model: OnnxModel, location: string) {
   const proto = cloneMessage(model.proto);
-  const chunks: Uint8Array[] = [];
+  const external: { readonly source: TensorProto; readonly padding: number }[] = [];
   let offset = 0;
-  for (const tensor of proto.graph?.initializer ?? []) {
-    const data = tensor.rawData;
-    if (data.length < smallestExternal) continue;
+  for (const [i, source] of (model.proto.graph?.initializer ?? []).entries()) {
+    const length = rawLength(source);
+    if (length < smallestExternal) continue;
     const padding = (alignment - (offset % alignment)) % alignment;
-    if (padding > 0) chunks.push(new Uint8Array(padding));
     offset += padding;
-    chunks.push(data);
-    setExternal(tensor, { location, offset: String(offset), length: String(data.length) });
-    offset += data.length;
+    external.push({ source, padding });
+    setExternal(proto.graph!.initializer[i]!, { location, offset: String(offset), length: String(length) });
+    offset += length;
   }
-  return { proto, chunks };
+  const chunks = function* () {
+    for (const { source, padding } of external) {
+      if (padding > 0) yield new Uint8Array(padding);
+      yield source.rawData;
+    }
+  };
+  return { proto, chunks: chunks() };
 }
 
 function setExternal(tensor: TensorProto, entries: Record<string, string>): void {

@@ -1,7 +1,8 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BitwrightError } from "../errors.js";
-import { attachExternalData } from "./external-data.js";
+import { attachExternalData, externalFiles } from "./external-data.js";
 import { type GraphProto, type ModelProto, ModelProtoSchema } from "./generated/onnx_pb.js";
+import { rawLength } from "./lazy-bytes.js";
 import { everyTensor } from "./traverse.js";
 import { validateModel } from "./validate.js";
 
@@ -24,7 +25,7 @@ export interface ReadOptions {
  */
 export function readModel(bytes: Uint8Array, options: ReadOptions = {}): OnnxModel {
   const proto = decodeModel(bytes);
-  attachExternalData(proto, options.externalData ?? {});
+  attachExternalData(proto, externalFiles(options.externalData ?? {}));
   return { proto, graph: validateModel(proto) };
 }
 
@@ -67,6 +68,6 @@ export function writeModel(model: OnnxModel): Uint8Array {
 /** Bytes of raw tensor data in a model. */
 export function storedBytes(proto: ModelProto): number {
   let bytes = 0;
-  for (const tensor of everyTensor(proto)) bytes += tensor.rawData.length;
+  for (const tensor of everyTensor(proto)) bytes += rawLength(tensor);
   return bytes;
 }

@@ -27,9 +27,9 @@ export class ProgramWriter {
     this.#view?.setInt32(at, value, true);
   }
 
-  u64(value: number): void {
+  u64(value: bigint): void {
     const at = this.#take(8);
-    this.#view?.setBigUint64(at, BigInt(value), true);
+    this.#view?.setBigUint64(at, value, true);
   }
 
   i64(value: bigint): void {

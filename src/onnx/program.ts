@@ -7,7 +7,7 @@
  *     str        u32 byte length, UTF-8 bytes, padding to a multiple of 4
  *     dims       u32 rank, rank x i64
  *
- *     header     u32 magic 0x50575742 ("BWWP"), u32 version 1
+ *     header     u32 magic 0x50575742 ("BWWP"), u32 version 2
  *     opsets     u32 count; each: str domain ("" is ONNX's own), i64 version
  *     values     u32 count; each: str name, u32 flags (1 graph input, 2 graph output, 4 initializer),
  *                u32 data type (TensorProto.DataType, 0 unknown), i32 rank (-1 unknown), rank x i64 dimension (-1 unknown)
@@ -20,8 +20,8 @@
  *       kind 7   tensor: u32 data type, dims, u64 byte length, padding to a multiple of 8, data, padding to a multiple of 4
  *       kind 8   another kind (a graph, a type): no payload
  *     initializers
- *                u32 count; each: u32 value id, u32 data type, dims, u64 byte length, padding to a multiple of 64, data,
- *                padding to a multiple of 4
+ *                u32 count; each: u32 value id, u32 data type, dims, u64 byte length (2^64 - 1: a float tensor whose data is left
+ *                out, to be set before a run), padding to a multiple of 64, data, padding to a multiple of 4
  *
  * A value's id is its place in the list. Nodes are in topological order. float16 and bfloat16 are widened to float32, in tensors
  * and in the values' types. An input that has a default value is an initializer, not an input.
@@ -38,6 +38,7 @@ import {
   type TensorProto,
 } from "./generated/onnx_pb.js";
 import { readTensor } from "./initializer.js";
+import { lazyBytesOf, rawLength } from "./lazy-bytes.js";
 import type { OnnxModel } from "./model.js";
 import { topologicalOrder } from "./order.js";
 import { ProgramWriter } from "./program-writer.js";
@@ -52,6 +53,13 @@ export interface EncodedProgram {
   readonly tensors: readonly string[];
   /** Node names in the program's order. */
   readonly nodes: readonly string[];
+  /** Initializers whose elements are left out, by name; each is read when it is asked for. */
+  readonly leftOut: ReadonlyMap<string, () => Float32Array>;
+}
+
+export interface EncodeOptions {
+  /** Leaves out the elements of float initializers that are not held in memory: the engine takes them one by one. */
+  readonly leaveOut?: boolean;
 }
 
 const valueFlags = { input: 1, output: 2, initializer: 4 } as const;
@@ -60,10 +68,10 @@ const valueFlags = { input: 1, output: 2, initializer: 4 } as const;
  * Encodes a model's main graph for the engine.
  * @throws BitwrightError `unsupported-op` that lists every tensor whose element type the engine does not know.
  */
-export function encodeProgram(model: OnnxModel): EncodedProgram {
+export function encodeProgram(model: OnnxModel, { leaveOut = false }: EncodeOptions = {}): EncodedProgram {
   const { graph } = model;
   const nodes = topologicalOrder(graph.node);
-  const stored = new StoredTensors(graph, nodes);
+  const stored = new StoredTensors(graph, nodes, leaveOut);
   const tensors = valueNames(graph, nodes);
   const write = (writer: ProgramWriter) => writeProgram(writer, model, nodes, tensors, stored);
 
@@ -71,7 +79,7 @@ export function encodeProgram(model: OnnxModel): EncodedProgram {
   write(measure);
   const program = new Uint8Array(measure.length);
   write(new ProgramWriter(program));
-  return { program, tensors, nodes: nodes.map((node) => node.name) };
+  return { program, tensors, nodes: nodes.map((node) => node.name), leftOut: stored.leftOut };
 }
 
 function writeProgram(
@@ -88,7 +96,7 @@ function writeProgram(
   };
 
   writer.u32(0x50575742);
-  writer.u32(1);
+  writer.u32(2);
   writer.u32(proto.opsetImport.length);
   for (const { domain, version } of proto.opsetImport) {
     writer.text(canonicalDomain(domain));
@@ -181,13 +189,21 @@ function writeAttribute(writer: ProgramWriter, attribute: AttributeProto, stored
   writer.u32(8);
 }
 
-function writeTensor(writer: ProgramWriter, tensor: TensorProto, data: Uint8Array, alignment: number): void {
+const noLength = 2n ** 64n - 1n;
+
+/** @param data - undefined for one that is left out. */
+function writeTensor(
+  writer: ProgramWriter,
+  tensor: TensorProto,
+  data: Uint8Array | undefined,
+  alignment: number,
+): void {
   writer.u32(encodedType(tensor.dataType));
   writer.u32(tensor.dims.length);
   for (const dim of tensor.dims) writer.i64(dim);
-  writer.u64(data.length);
+  writer.u64(data === undefined ? noLength : BigInt(data.length));
   writer.pad(alignment);
-  writer.raw(data);
+  if (data !== undefined) writer.raw(data);
   writer.pad(4);
 }
 
@@ -206,14 +222,21 @@ function encodedType(dataType: number): number {
 /** The bytes of every tensor of a graph: views of the file where it stores them as they are needed. */
 class StoredTensors {
   readonly #bytes = new Map<TensorProto, Uint8Array>();
+  readonly leftOut = new Map<string, () => Float32Array>();
 
-  constructor(graph: GraphProto, nodes: readonly NodeProto[]) {
+  constructor(graph: GraphProto, nodes: readonly NodeProto[], leaveOut: boolean) {
     const unsupported: string[] = [];
     const add = (tensor: TensorProto, where: string) => {
       if (encodedTypes.has(tensor.dataType)) this.#bytes.set(tensor, tensorBytes(tensor));
       else unsupported.push(`${where} (${dataTypeName(tensor.dataType)})`);
     };
-    for (const tensor of graph.initializer) add(tensor, `initializer "${tensor.name}"`);
+    for (const tensor of graph.initializer) {
+      if (leaveOut && lazyBytesOf(tensor) !== undefined && encodedTypes.get(tensor.dataType) === Code.FLOAT) {
+        this.leftOut.set(tensor.name, () => readTensor(tensor).data as Float32Array);
+      } else {
+        add(tensor, `initializer "${tensor.name}"`);
+      }
+    }
     for (const { values } of graph.sparseInitializer) unsupported.push(`initializer "${values?.name}" (sparse)`);
     for (const node of nodes) {
       for (const { name, t } of node.attribute) {
@@ -233,15 +256,16 @@ class StoredTensors {
     }
   }
 
-  bytes(tensor: TensorProto): Uint8Array {
-    return this.#bytes.get(tensor)!;
+  /** undefined for what is left out. */
+  bytes(tensor: TensorProto): Uint8Array | undefined {
+    return this.#bytes.get(tensor);
   }
 }
 
 function tensorBytes(tensor: TensorProto): Uint8Array {
   const { bits } = dataTypeInfo(tensor.dataType)!;
   const size = packedBytes(elementCount(tensorDims(tensor)), bits);
-  if (encodedType(tensor.dataType) === tensor.dataType && tensor.rawData.length === size) return tensor.rawData;
+  if (encodedType(tensor.dataType) === tensor.dataType && rawLength(tensor) === size) return tensor.rawData;
   const { dtype, data } = readTensor(tensor);
   if (dataTypeCode(dtype) !== encodedType(tensor.dataType)) {
     throw new BitwrightError("engine-failure", "a tensor was widened to another type than its encoding says", {

@@ -1,6 +1,7 @@
 import { BitwrightError } from "../errors.js";
 import { dataTypeInfo } from "./data-types.js";
 import { TensorProto_DataType as Code, type TensorProto, TensorProto_DataLocation } from "./generated/onnx_pb.js";
+import { rawLength } from "./lazy-bytes.js";
 
 /** A stored tensor's shape. Only for tensors that passed `checkTensor`. */
 export function tensorDims(tensor: TensorProto): number[] {
@@ -35,15 +36,12 @@ export function checkTensor(tensor: TensorProto, where: string): void {
     }
   }
   const elements = Number(count);
-  if (tensor.rawData.length > 0) {
+  const stored = rawLength(tensor);
+  if (stored > 0) {
     const expected = packedBytes(elements, info.bits);
-    if (info.bits === 0) throw fault("strings cannot be raw data", "string_data", `${tensor.rawData.length} raw bytes`);
-    if (tensor.rawData.length !== expected) {
-      throw fault(
-        "its data does not fit its shape",
-        `${expected} bytes for ${info.name} ${shape}`,
-        `${tensor.rawData.length}`,
-      );
+    if (info.bits === 0) throw fault("strings cannot be raw data", "string_data", `${stored} raw bytes`);
+    if (stored !== expected) {
+      throw fault("its data does not fit its shape", `${expected} bytes for ${info.name} ${shape}`, `${stored}`);
     }
     return;
   }

@@ -63,7 +63,7 @@ export interface SensitivityContext extends Control {
   readonly samples: Uint32Array;
   readonly batchSize: number;
   /** Configurations on the same samples. */
-  readonly evaluator: Evaluator;
+  readonly evaluator: Pick<Evaluator, "evaluate">;
   readonly sites: readonly Site[];
   /** Values of a weight site's tensor. */
   readonly weight: (site: WeightSite) => { readonly data: Float32Array; readonly dims: readonly number[] };
@@ -86,6 +86,8 @@ export interface SensitivityContext extends Control {
   /** Default "per-sample". */
   readonly weightProbes?: WeightProbes;
   readonly seed: number;
+  /** Most bytes that the engine may hold; what the backend may by default. */
+  readonly memory?: number | undefined;
 }
 
 /** Whether Hessian probes move all sites in one pass, or one site at a time: less variance for more passes. */
@@ -106,5 +108,7 @@ export const lossNames = ["kl", "cross-entropy", "mse"] as const;
 /** A measure of how much each site suffers from each format. */
 export interface Criterion {
   readonly name: string;
+  /** Whether what it says of weights needs no run of the model, so that a large one need not be loaded. */
+  readonly readsWeightsAlone?: true;
   score(context: SensitivityContext): Promise<SiteScores>;
 }

@@ -16,7 +16,7 @@ import { samplesRun } from "./samples-run.js";
 export const lossMse: Criterion = {
   name: "loss-mse",
   async score(context) {
-    const { choices, errors, owners } = await choiceErrors(context);
+    const { choices, errors, owners } = choiceErrors(context);
     const squares = new Float64Array(choices.length);
     const onSample = (projections: Float64Array) => {
       const changes = new Float64Array(choices.length);

@@ -47,12 +47,11 @@ async function measuredRise(
   const normal = normalStream(seed, stream);
   const { data } = weight(site);
   const noisy = weightNoise(context, site, format).map((variance, i) => data[i]! + Math.sqrt(variance) * normal());
-  const value = engine.value(site.tensor);
-  await engine.graph.setConstant(value, noisy);
+  await engine.setConstant(site.tensor, noisy);
   try {
     return (await evaluator.evaluate({ weights: [], biases: [], edges: [] })).divergence;
   } finally {
-    await engine.graph.setConstant(value, undefined);
+    await engine.setConstant(site.tensor, undefined);
   }
 }
 

@@ -9,13 +9,15 @@ import { activationRounding, addRounding, type Rounding, weightRounding } from "
  */
 export const relativeError: Criterion = {
   name: "quantization-error",
+  readsWeightsAlone: true,
   async score(context) {
     const { engine, dataset, sites, samples, batchSize, signal } = context;
     const activations = sites.filter((site) => site.kind === "activation");
     const tensors = activations.map(({ tensor }) => tensor);
     const roundings = new Map<string, Rounding>();
-    const stage = new Stage(context, "quantization-error", samples.length);
-    for await (const batch of dataset.batches(samples, batchSize, { signal })) {
+    const passes = activations.length === 0 ? 0 : samples.length;
+    const stage = new Stage(context, "quantization-error", passes + sites.length - activations.length);
+    for await (const batch of dataset.batches(samples.slice(0, passes), batchSize, { signal })) {
       await engine.run(batch.feeds, { values: tensors, signal });
       for (const site of activations) addRounding(roundings, site, await activationRounding(context, site));
       stage.step(undefined, batch.indices.length);
@@ -24,6 +26,7 @@ export const relativeError: Criterion = {
     for (const site of sites) {
       const { errors, squares } =
         site.kind === "weight" ? await weightRounding(context, site) : roundings.get(site.id)!;
+      if (site.kind === "weight") stage.step(site.node);
       const cost: Partial<Record<Format, number>> = {};
       // Nothing is lost of a tensor that is zero.
       for (const [format, error] of errors) cost[format] = squares === 0 ? 0 : error / squares;

@@ -1,5 +1,5 @@
 import type { Variance } from "../backend/graph-types.js";
-import { scaleIndex } from "../export/codes.js";
+import { eachStretch } from "../export/codes.js";
 import { type Format, formats } from "../formats.js";
 import { isUniform, type WeightQuantizer } from "../quantizer.js";
 import type { SensitivityContext, WeightSite } from "./criterion.js";
@@ -22,9 +22,12 @@ export function weightNoise(
 ): Float32Array {
   const { data, dims } = weight(site);
   const quantizer = site.quantizers.get(format)!;
-  const group = scaleIndex(dims, quantizer.granularity);
-  return data.map((x, i) => {
-    const { constant, relative } = noiseVariance(quantizer, group(i));
-    return constant + relative * x * x;
+  const variances = new Float32Array(data.length);
+  eachStretch(dims, quantizer.granularity, (begin, end, first, step) => {
+    for (let i = begin, group = first; i < end; i++, group += step) {
+      const { constant, relative } = noiseVariance(quantizer, group);
+      variances[i] = constant + relative * data[i]! * data[i]!;
+    }
   });
+  return variances;
 }

@@ -79,5 +79,7 @@ export async function weightError(
 }
 
 function squareSum(values: Float32Array): number {
-  return values.reduce((sum, value) => sum + value * value, 0);
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
+  return sum;
 }

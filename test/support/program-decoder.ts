@@ -71,7 +71,7 @@ export function decodeProgram(program: Uint8Array): DecodedProgram {
     return [name, { kind, value: readers[kind]!() }] as const;
   };
 
-  if (u32() !== 0x50575742 || u32() !== 1) throw new Error("not a program of version 1");
+  if (u32() !== 0x50575742 || u32() !== 2) throw new Error("not a program of version 2");
   const decoded: DecodedProgram = {
     opsets: Object.fromEntries(list(() => [text(), i64()])),
     values: list(() => {

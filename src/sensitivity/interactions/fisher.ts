@@ -1,13 +1,18 @@
+import type { TensorError } from "../../backend/graph-types.js";
 import { encodeFloats } from "../../base64.js";
 import { Stage } from "../../progress.js";
+import { isOutOfMemory } from "../../within-memory.js";
 import { placeLoss } from "../place-loss.js";
 import { samplesRun } from "../samples-run.js";
-import { choiceErrors } from "./choice-errors.js";
+import { type ChoiceErrors, choiceErrors } from "./choice-errors.js";
 import { GramSums } from "./gram-sums.js";
-import { batchFor, type Source } from "./source.js";
+import { batchFor, type Source, type SourceContext } from "./source.js";
 
 /** Probes whose adjoints are propagated together: between the likeliest classes, as many, their products average to nothing. */
 const probesPerPass = 16;
+
+/** Part of the engine's memory that errors of weights may fill; the model and its activations have the rest. */
+const errorShare = 1 / 4;
 
 /**
  * The Gauss-Newton matrix of the loss by Fisher probes. With a random cotangent whose covariance is the Hessian of the loss in the output, each
@@ -19,36 +24,19 @@ const probesPerPass = 16;
  * Hessian. Squared error: F = 1.
  */
 export const fisher: Source = async (context) => {
-  const { engine, dataset, samples, probes, seed, onProgress, signal } = context;
-  const declared = await choiceErrors(context);
+  const { probes } = context;
+  const declared = choiceErrors(context);
   const width = declared.choices.length;
+  const all = await projectionsWithinMemory(context, declared);
   const sums = new GramSums(declared);
   const total = samplesRun(context);
   const kept = new Float32Array(probes * total * width);
-  const stage = new Stage({ onProgress, signal }, "fisher probes", probes * total);
-  await engine.graph.setErrors(declared.errors);
-  const perPass = Math.min(probes, probesPerPass);
-  let first = 0;
-  for await (const batch of dataset.batches(samples, batchFor(context, perPass), { signal })) {
-    const count = batch.indices.length;
-    await engine.run(batch.feeds, { keep: true, signal });
-    await placeLoss(context, batch);
-    const found: Float64Array[] = [];
-    for (let pass = 0; pass * perPass < probes; pass++) {
-      const inPass = Math.min(perPass, probes - pass * perPass);
-      // Far from the passes of the next seed.
-      const of = { source: "fisher", probes: inPass, seed: seed * 4096 + pass, firstSample: first } as const;
-      const { values, errors } = await engine.graph.project(of, { signal });
-      for (let at = 0; at < values.length; at += errors) found.push(values.subarray(at, at + errors));
-      stage.step(undefined, inPass * count);
+  for (let n = 0; n < total; n++) {
+    for (let k = 0; k < probes; k++) {
+      const at = k * total + n;
+      sums.add(all.subarray(at * declared.errors.length, (at + 1) * declared.errors.length));
+      kept.set(sums.corrected, at * width);
     }
-    for (let n = 0; n < count; n++) {
-      for (let k = 0; k < probes; k++) {
-        sums.add(found[k * count + n]!);
-        kept.set(sums.corrected, (k * total + first + n) * width);
-      }
-    }
-    first += count;
   }
   const choices = declared.choices.map(({ site, format }) => ({ site: site.id, format }));
   return {
@@ -58,3 +46,69 @@ export const fisher: Source = async (context) => {
     projections: { probes, samples: total, data: encodeFloats(kept) },
   };
 };
+
+/** In as few parts as the engine's memory allows: each takes passes of its own, with the same cotangents. */
+async function projectionsWithinMemory(context: SourceContext, declared: ChoiceErrors): Promise<Float64Array> {
+  const { engine, memory = engine.backend.memory } = context;
+  for (let bytes = memory * errorShare; ; bytes /= 2) {
+    const parts = partsOf(declared, bytes);
+    try {
+      return await projections(context, declared.errors.length, parts);
+    } catch (error) {
+      if (!isOutOfMemory(error) || parts.length >= declared.errors.length) throw error;
+    }
+  }
+}
+
+interface Part {
+  /** Index of its first error. */
+  readonly first: number;
+  readonly errors: TensorError[];
+}
+
+/** Stretches of the errors whose tensors take no more than so many bytes, or are a single error. */
+function partsOf({ errors, bytes }: ChoiceErrors, most: number): Part[] {
+  const parts: Part[] = [];
+  let size = 0;
+  for (const [i, error] of errors.entries()) {
+    size += bytes[i]!;
+    if (parts.length === 0 || size > most) {
+      parts.push({ first: i, errors: [] });
+      size = bytes[i]!;
+    }
+    parts.at(-1)!.errors.push(error);
+  }
+  return parts;
+}
+
+/** [probe][sample][error] */
+async function projections(context: SourceContext, count: number, parts: readonly Part[]): Promise<Float64Array> {
+  const { engine, dataset, samples, probes, seed, onProgress, signal } = context;
+  const total = samplesRun(context);
+  const all = new Float64Array(probes * total * count);
+  const stage = new Stage({ onProgress, signal }, "fisher probes", probes * total * parts.length);
+  const perPass = Math.min(probes, probesPerPass);
+  for (const part of parts) {
+    await engine.graph.setErrors(part.errors);
+    let first = 0;
+    for await (const batch of dataset.batches(samples, batchFor(context, perPass), { signal })) {
+      await engine.run(batch.feeds, { keep: true, signal });
+      await placeLoss(context, batch);
+      for (let pass = 0; pass * perPass < probes; pass++) {
+        const inPass = Math.min(perPass, probes - pass * perPass);
+        // Far from the passes of the next seed.
+        const of = { source: "fisher", probes: inPass, seed: seed * 4096 + pass, firstSample: first } as const;
+        const found = await engine.graph.project(of, { signal });
+        for (let k = 0; k < inPass; k++) {
+          for (let n = 0; n < found.samples; n++) {
+            const row = found.values.subarray((k * found.samples + n) * found.errors).subarray(0, found.errors);
+            all.set(row, ((pass * perPass + k) * total + first + n) * count + part.first);
+          }
+        }
+        stage.step(undefined, inPass * batch.indices.length);
+      }
+      first += batch.indices.length;
+    }
+  }
+  return all;
+}

@@ -16,7 +16,7 @@ const errorsPerPass = 16;
  */
 export const gaussNewton: Source = async (context) => {
   const { engine, dataset, samples, loss, onProgress, signal } = context;
-  const declared = await choiceErrors(context);
+  const declared = choiceErrors(context);
   const sums = new GramSums(declared);
   const stage = new Stage(
     { onProgress, signal },

@@ -16,7 +16,7 @@ const errorsPerPass = 16;
  */
 export const hessian: Source = async (context) => {
   const { engine, dataset, samples, onProgress, signal } = context;
-  const declared = await choiceErrors(context);
+  const declared = choiceErrors(context);
   const width = declared.errors.length;
   // forms[i * width + j]: e_j^T H e_i, summed over samples.
   const forms = new Float64Array(width * width);

@@ -186,3 +186,13 @@ describe("saved weights", () => {
     expect(() => readWeights({ v: { int8: weight } })(layer(), "int8")).toThrow(/roundedWeights, v, int8/);
   });
 });
+
+it("is refused at once for more weights than an analysis can hold", async () => {
+  const huge = workspace.layers.map((layer) =>
+    layer.node === "head" ? { ...layer, weight: { ...layer.weight, dims: [20000, 15000] } } : layer,
+  );
+  await expect(roundWeights({ ...options(), layers: huge })).rejects.toMatchObject({
+    code: "invalid-option",
+    where: "rounding",
+  });
+});

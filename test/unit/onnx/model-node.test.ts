@@ -4,10 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { BitwrightError } from "../../../src/errors.js";
+import { cloneMessage } from "../../../src/onnx/clone.js";
 import { TensorProto_DataLocation, TensorProtoSchema } from "../../../src/onnx/generated/onnx_pb.js";
 import { readTensor } from "../../../src/onnx/initializer.js";
-import { readModel, writeModel } from "../../../src/onnx/model.js";
-import { readModelFile, writeModelFile } from "../../../src/onnx/model-node.js";
+import { rawBlocks, rawLength, setLazyBytes } from "../../../src/onnx/lazy-bytes.js";
+import { readModel, storedBytes, writeModel } from "../../../src/onnx/model.js";
+import { readModelFile, writeModelFile, writtenLike } from "../../../src/onnx/model-node.js";
 import { buildModel } from "../../support/model-builder.js";
 import { randomTensor } from "../../support/tensors.js";
 
@@ -101,6 +104,56 @@ describe("readModelFile", () => {
     }
   });
 
+  it("leaves large data in its file until it is used, and notices when the file changes", async () => {
+    const path = join(folder, "model.onnx");
+    const data = join(folder, "weights.bin");
+    await writeFile(data, weightBytes);
+    await writeFile(path, externalModel("weights.bin"));
+    const eager = await readModelFile(path);
+    const lazy = await readModelFile(path, { lazyFrom: 1 });
+    const [w] = lazy.graph.initializer;
+    expect(rawLength(w!)).toBe(weightBytes.length);
+    expect(Buffer.concat([...rawBlocks(w!, 1000)])).toEqual(Buffer.from(weightBytes));
+    expect(readTensor(w!).data).toEqual(weights.data);
+    expect(writeModel(lazy)).toEqual(writeModel(eager));
+    const { graph } = await readModelFile(path, { lazyFrom: 1 });
+    await writeFile(data, weightBytes.subarray(0, 100));
+    expect(() => readTensor(graph.initializer[0]!).data).toThrowError(
+      expect.objectContaining({ code: "io", where: data }),
+    );
+    await rm(data);
+    expect(() => readTensor(graph.initializer[0]!).data).toThrowError(expect.objectContaining({ code: "io" }));
+  });
+
+  it("refuses tensors that share a part of their data, and takes those that share all of it", async () => {
+    const path = join(folder, "model.onnx");
+    await writeFile(join(folder, "weights.bin"), Buffer.concat([weightBytes, weightBytes]));
+    const twoTensors = (offset: number) => {
+      const place = (name: string, at: number) =>
+        create(TensorProtoSchema, {
+          name,
+          dataType: 1,
+          dims: [32n, 32n],
+          dataLocation: TensorProto_DataLocation.EXTERNAL,
+          externalData: Object.entries({ location: "weights.bin", offset: `${at}`, length: "4096" }).map(
+            ([key, value]) => ({ key, value }),
+          ),
+        });
+      const model = buildModel(17).input("x", [1, 32]).constant("v", place("v", 0)).constant("w", place("w", offset));
+      return model.node("MatMul", ["x", "v"], ["y"]).node("MatMul", ["y", "w"], ["z"]).output("z").bytes();
+    };
+    for (const offset of [0, 4096]) {
+      await writeFile(path, twoTensors(offset));
+      expect((await readModelFile(path)).graph.initializer).toHaveLength(2);
+    }
+    await writeFile(path, twoTensors(2048));
+    await expect(readModelFile(path)).rejects.toMatchObject({
+      code: "invalid-model",
+      where: 'tensor "w"',
+      message: expect.stringContaining("overlaps"),
+    });
+  });
+
   it("says which file is missing", async () => {
     const path = join(folder, "model.onnx");
     await expect(readModelFile(path)).rejects.toMatchObject({ code: "io", where: path });
@@ -125,12 +178,72 @@ describe("writeModelFile", () => {
   it("keeps the old file when writing fails", async () => {
     const path = join(folder, "model.onnx");
     await writeFile(path, "old");
-    // The data file's place is taken by a folder, so that it cannot be put in place.
-    await mkdir(join(folder, "model.onnx.data", "occupied"), { recursive: true });
-    await expect(writeModelFile(matmulModel().build(), path, { externalAbove: 1000 })).rejects.toMatchObject({
-      code: "io",
+    const model = matmulModel().build();
+    setLazyBytes(model.graph.initializer[0]!, {
+      length: weightBytes.length,
+      read() {
+        throw new BitwrightError("io", "gone");
+      },
     });
+    await expect(writeModelFile(model, path, { externalAbove: 1000 })).rejects.toMatchObject({ code: "io" });
     expect(await readFile(path, "utf8")).toBe("old");
-    expect((await readdir(folder)).sort()).toEqual(["model.onnx", "model.onnx.data"]);
+    expect(await readdir(folder)).toEqual(["model.onnx"]);
+  });
+
+  it("replaces a pair so that the old one is whole until the new one is", async () => {
+    const path = join(folder, "model.onnx");
+    const write = (seed: number) => {
+      const other = randomTensor([32, 32], seed);
+      const model = buildModel(17).input("x", [1, 32]).constant("w", other).node("MatMul", ["x", "w"], ["y"]);
+      return writeModelFile(model.output("y").build(), path, { externalAbove: 1000 });
+    };
+    const weightsNow = async () => readTensor((await readModelFile(path)).graph.initializer[0]!);
+    await write(1);
+    expect(await readdir(folder)).toEqual(["model.onnx", "model.onnx.data"]);
+    // What is there when the process dies before the last step: the old model, its data, and the new data under another name.
+    await writeFile(`${path}.1.data`, "half of it");
+    expect(await weightsNow()).toEqual(randomTensor([32, 32], 1));
+    await write(2);
+    expect(await weightsNow()).toEqual(randomTensor([32, 32], 2));
+    expect((await readdir(folder)).sort()).toEqual(["model.onnx", "model.onnx.1.data", "model.onnx.2.data"]);
+    await write(3);
+    expect(await weightsNow()).toEqual(randomTensor([32, 32], 3));
+    // A model in one file leaves no data behind.
+    await writeModelFile(matmulModel().build(), path);
+    expect((await readdir(folder)).sort()).toEqual(["model.onnx", "model.onnx.1.data"]);
+  });
+
+  it("writes what is made of a model with external data alike, and one file where nothing is large", async () => {
+    const [path, other] = [join(folder, "model.onnx"), join(folder, "other.onnx")];
+    await writeModelFile(matmulModel().build(), path);
+    expect(await writtenLike(path)).toEqual({});
+    await writeModelFile(matmulModel().build(), path, { externalAbove: 1000 });
+    await writeModelFile(matmulModel().build(), other, await writtenLike(path));
+    const small = buildModel(17)
+      .input("x", [1])
+      .constant("w", randomTensor([1], 1))
+      .node("Add", ["x", "w"], ["y"]);
+    await writeModelFile(small.output("y").build(), join(folder, "small.onnx"), await writtenLike(path));
+    const files = ["model.onnx", "model.onnx.data", "other.onnx", "other.onnx.data", "small.onnx"];
+    expect((await readdir(folder)).sort()).toEqual(files);
+  });
+
+  it("never asks for a tensor before the one in front of it is written", async () => {
+    const asked: string[] = [];
+    const builder = buildModel(17).input("x", [1, 32]);
+    for (const name of ["v", "w"]) builder.constant(name, weights).node("MatMul", ["x", name], [`y${name}`]);
+    const model = builder.output("yv").output("yw").build();
+    for (const tensor of model.graph.initializer) {
+      const read = () => {
+        asked.push(tensor.name);
+        return weightBytes;
+      };
+      setLazyBytes(tensor, { length: weightBytes.length, read });
+    }
+    const copy = cloneMessage(model.proto);
+    expect(storedBytes(copy)).toBe(2 * weightBytes.length);
+    expect(asked).toEqual([]);
+    await writeModelFile({ proto: copy, graph: copy.graph! }, join(folder, "model.onnx"), { externalAbove: 1000 });
+    expect(asked).toEqual(["v", "w"]);
   });
 });
