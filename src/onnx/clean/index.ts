@@ -17,6 +17,7 @@ import { nodeNames } from "./node-names.js";
 import type { Change, Pass } from "./pass.js";
 import { dropStaleTypes } from "./stale-types.js";
 import { staticReshape } from "./static-reshape.js";
+import { unfuseProducts } from "./unfuse-products.js";
 
 export type { Change, Pass } from "./pass.js";
 
@@ -25,6 +26,7 @@ export const cleanPasses: readonly Pass[] = [
   nodeNames,
   defaultInputs,
   constantNodes,
+  unfuseProducts,
   foldConstants,
   staticReshape,
   noOps,
