@@ -18,6 +18,7 @@ import type { Change, Pass } from "./pass.js";
 import { dropStaleTypes } from "./stale-types.js";
 import { staticReshape } from "./static-reshape.js";
 import { unfuseProducts } from "./unfuse-products.js";
+import { widenHalves } from "./widen-halves.js";
 
 export type { Change, Pass } from "./pass.js";
 
@@ -26,6 +27,7 @@ export const cleanPasses: readonly Pass[] = [
   nodeNames,
   defaultInputs,
   constantNodes,
+  widenHalves,
   unfuseProducts,
   foldConstants,
   staticReshape,
