@@ -297,12 +297,18 @@ def export(network, inputs, path, dynamo):
 def fuse(path, kind):
     from onnxruntime.transformers.optimizer import optimize_model
 
-    base = str(path)[: -len(".onnx")]
-    fused = optimize_model(str(path), model_type=kind, num_heads=HEADS, hidden_size=LATENT, opt_level=0, only_onnxruntime=False)
-    fused.save_model_to_file(base + ".fused.onnx")
-    halves = optimize_model(str(path), model_type=kind, num_heads=HEADS, hidden_size=LATENT, opt_level=0, only_onnxruntime=False)
-    halves.convert_float_to_float16(keep_io_types=False)
-    halves.save_model_to_file(base + ".fp16.onnx")
+    for variant in ("fused", "fp16"):
+        model = optimize_model(str(path), model_type=kind, num_heads=HEADS, hidden_size=LATENT, opt_level=0, only_onnxruntime=False)
+        if variant == "fp16":
+            model.convert_float_to_float16(keep_io_types=False)
+        saved = path.with_suffix(f".{variant}.onnx")
+        model.save_model_to_file(str(saved))
+        try:
+            onnxruntime.InferenceSession(str(saved), providers=["CPUExecutionProvider"])
+        except Exception:
+            # The converter to halves writes some models with types that do not fit.
+            saved.unlink()
+            raise
 
 
 def optimize(path):
