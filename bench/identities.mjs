@@ -1,7 +1,7 @@
 // Holds whole models to onnxruntime and to the identities that exact derivatives satisfy, and prints a table in Markdown.
-//   node bench/identities.mjs [MODEL.onnx ...] [--samples 2] [--backend native] [--threads 2] [--zoo ../shared/zoo]
-// Without a model it takes those of the zoo, on real data. A model FOLDER/NAME.*.onnx of bench/exporters is fed FOLDER/NAME.feeds.json. Exits with 1 when a
-// figure is beyond its limit; a model with operators that the engine lacks is named with them. Needs dist/.
+//   node bench/identities.mjs [MODEL ...] [--samples 2] [--backend native] [--threads 2] [--zoo ../shared/zoo]
+// MODEL is the name of a manifest in bench/zoo, which is fed real data, or a file; without any, all of the zoo. A file FOLDER/NAME.*.onnx of
+// bench/exporters is fed FOLDER/NAME.feeds.json. Exits with 1 when a figure is beyond its limit; a model with operators that the engine lacks is named with them. Needs dist/.
 //
 // With d a direction of all weights of layers, c a random cotangent of the first output y, L = <c, y>, in double:
 //   forward    y of the engine in float32 against the file in an unoptimized onnxruntime session; relative to the largest element, all outputs
@@ -51,7 +51,9 @@ const headings = ["model", "nodes", "layers", "forward", "J d", "transpose", "H 
 console.log(`| ${headings.join(" | ")} |\n|${headings.map(() => "---").join("|")}|`);
 const zoo = readdirSync(join(root, "bench", "zoo")).map((file) => basename(file, ".json"));
 let failures = 0;
-for (const model of positionals.length > 0 ? positionals.map(exported) : zoo.map(ofZoo)) {
+for (const model of positionals.length > 0
+  ? positionals.map((given) => (given.endsWith(".onnx") ? exported(given) : ofZoo(given)))
+  : zoo.map(ofZoo)) {
   const cells = await row(model).catch((error) => [
     "",
     "",
