@@ -21,6 +21,8 @@ export interface Analysis {
   readonly biasShifts: BiasShifts;
   /** Nodes of the leading layers that this machine runs faster on float kernels, as measured; they take float activations. */
   readonly floatKernels: readonly string[];
+  /** Whether this machine's integer kernels saturate with 8-bit weights, so that theirs have 7 bits. */
+  readonly saturates: boolean;
   readonly sites: readonly AnalysedSite[];
   readonly criteria: Readonly<Partial<Record<CriterionName, SiteScores>>>;
   /**

@@ -31,6 +31,8 @@ export interface AnalyzeOptions extends Control {
   readonly known?: Analysis | undefined;
   /** Measures which layers the target runs faster on float kernels; none are taken to be without it. */
   readonly findFloatKernels?: ((ranges: ReadonlyMap<string, Range>) => Promise<readonly string[]>) | undefined;
+  /** Finds out whether integer kernels of the target need weights of 7 bits; they are taken not to without it. */
+  readonly findSaturation?: (() => Promise<boolean>) | undefined;
   /** Measures how long configurations take on the target; a known model is kept. */
   readonly measureLatency?: ((ranges: ReadonlyMap<string, Range>) => Promise<LatencyModel>) | undefined;
   /** Called whenever a part is finished, so that it can be saved. */
@@ -110,6 +112,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
 
   const floatKernels =
     known?.floatKernels ?? (quantizesActivations ? await options.findFloatKernels?.(ranges) : undefined) ?? [];
+  const saturates = known?.saturates ?? (quantizesActivations ? await options.findSaturation?.() : undefined) ?? false;
   const latency = known?.latency ?? (await options.measureLatency?.(ranges));
 
   const { divergence } = workspace;
@@ -121,7 +124,12 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
   // Whose outputs are no numbers is found out before hours of work; what reads weights alone does without the run.
   const runsModel = quantizesActivations || !readsWeightsAlone(options);
   if (runsModel) await evaluator.ready();
-  const sites = sitesOf(workspace, ranges, { roundedWeights, biasShifts }, await shapesOf(workspace, tensors));
+  const sites = sitesOf(
+    workspace,
+    ranges,
+    { roundedWeights, biasShifts, saturates },
+    await shapesOf(workspace, tensors),
+  );
   const analysis: Analysis = {
     version: 3,
     binding,
@@ -129,6 +137,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     roundedWeights,
     biasShifts,
     floatKernels,
+    saturates,
     sites: sites.map(
       ({ id, kind, tensor, node, op, elements, group }): AnalysedSite => ({
         id,

@@ -5,6 +5,7 @@ import { loadBackend } from "./backend/load-node.js";
 import { bindingOf } from "./binding.js";
 import { measuredFloatKernels } from "./cost/float-kernels-node.js";
 import { typicalError } from "./cost/latency-model.js";
+import { saturates } from "./cost/saturation-node.js";
 import { measureWorkspaceLatency } from "./cost/workspace-latency-node.js";
 import type { Dataset } from "./data/dataset.js";
 import { openDataset } from "./data/open-node.js";
@@ -68,6 +69,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
     interactions: run.interactions,
     binding,
     known: options.analysis,
+    findSaturation: saturates,
     findFloatKernels: (ranges) => measuredFloatKernels(workspace, ranges, { onProgress, signal }),
     ...(needsLatency(limits, run) && {
       measureLatency: (ranges) => measureWorkspaceLatency(workspace, ranges, { onProgress, signal }),

@@ -113,12 +113,13 @@ export async function roundedWeight(
 /** How layouts of this model round weights, and what they take off biases for it. */
 export function layoutOptions(
   { weightScales }: Workspace,
-  { roundedWeights, biasShifts }: Pick<Analysis, "roundedWeights" | "biasShifts">,
+  { roundedWeights, biasShifts, saturates }: Pick<Analysis, "roundedWeights" | "biasShifts" | "saturates">,
 ): LayoutOptions {
   return {
     weightScales,
     roundedWeights: readWeights(roundedWeights),
     biasCorrections: ({ node }, format) => biasShifts[node]?.[format],
+    reduceRange: saturates,
   };
 }
 
@@ -170,7 +171,9 @@ async function leastErrorScales(
   weight: (initializer: string) => TensorOf<"float32">,
 ): Promise<WeightScales> {
   const searched = allowed.filter((format) => format !== "float" && takesScales(format));
-  const limits = searched.map((format) => 2 ** (formats[format].bits - 1) - 1);
+  const widths = searched.map((format) => formats[format].bits);
+  // Weights of integer kernels may have to do with a bit less.
+  const limits = (widths.includes(8) ? [...widths, 7] : widths).map((bits) => 2 ** (bits - 1) - 1);
   const found = new Map<string, Float32Array>();
   for (const { weight: stored } of layers.filter(hasWeight)) {
     const { data, dims } = weight(stored.initializer);

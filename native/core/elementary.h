@@ -152,4 +152,61 @@ inline double cos(double x) {
   return turn == 0 || turn == 3 ? value : -value;
 }
 
+inline double tan(double x) {
+  double r;
+  if (!std::isfinite(x)) return std::numeric_limits<double>::quiet_NaN();
+  return quarter_turn(x, &r) % 2 == 0 ? sin_part(r) / cos_part(r) : -cos_part(r) / sin_part(r);
+}
+
+inline double atan(double x) {
+  if (std::isnan(x)) return x;
+  const double a = std::fabs(x);
+  // Of 1/a beyond 1; then the angle is halved twice, and Taylor's series has |t| < 0.2.
+  double t = a > 1 ? 1 / a : a;
+  for (int i = 0; i < 2; ++i) t = t / (1 + std::sqrt(1 + t * t));
+  constexpr double c[] = {1.0, -1.0 / 3, 1.0 / 5, -1.0 / 7, 1.0 / 9, -1.0 / 11, 1.0 / 13, -1.0 / 15, 1.0 / 17, -1.0 / 19, 1.0 / 21, -1.0 / 23};
+  const double angle = 4 * t * polynomial(c, t * t);
+  return std::copysign(a > 1 ? 1.5707963267948966 - angle : angle, x);
+}
+
+inline double asin(double x) {
+  const double a = std::fabs(x);
+  return a == 1 ? std::copysign(1.5707963267948966, x) : atan(x / std::sqrt((1 - x) * (1 + x)));
+}
+// Beside 1, where pi/2 - asin(x) would lose its digits, through the half angle.
+inline double acos(double x) { return x <= -1 ? (x == -1 ? 3.141592653589793 : std::numeric_limits<double>::quiet_NaN()) : 2 * atan(std::sqrt((1 - x) / (1 + x))); }
+
+// log(1 + x) with the digits of a small x.
+inline double log1p(double x) {
+  if (!(std::fabs(x) < 0.3)) return log(1 + x);
+  constexpr double c[] = {1.0, 1.0 / 3, 1.0 / 5, 1.0 / 7, 1.0 / 9, 1.0 / 11, 1.0 / 13, 1.0 / 15, 1.0 / 17, 1.0 / 19, 1.0 / 21};
+  const double s = x / (2 + x);
+  return 2 * s * polynomial(c, s * s);
+}
+
+inline double sinh(double x) {
+  const double a = std::fabs(x);
+  if (a < 0.5) {
+    constexpr double c[] = {1.0, 1.0 / 6, 1.0 / 120, 1.0 / 5040, 1.0 / 362880, 1.0 / 39916800, 1.0 / 6227020800, 1.0 / 1307674368000};
+    return x * polynomial(c, x * x);
+  }
+  const double e = exp(0.5 * a);
+  return std::copysign(0.5 * e * e - 0.5 / e / e, x);
+}
+inline double cosh(double x) {
+  const double e = exp(0.5 * std::fabs(x));
+  return 0.5 * e * e + 0.5 / e / e;
+}
+inline double asinh(double x) {
+  const double a = std::fabs(x);
+  if (a > 1e9) return std::copysign(log(a) + 0.6931471805599453, x);
+  return std::copysign(log1p(a + a * a / (1 + std::sqrt(1 + a * a))), x);
+}
+inline double acosh(double x) {
+  if (x > 1e9) return log(x) + 0.6931471805599453;
+  const double t = x - 1;
+  return t >= 0 ? log1p(t + std::sqrt(t * (2 + t))) : std::numeric_limits<double>::quiet_NaN();
+}
+inline double atanh(double x) { return std::copysign(0.5 * log1p(2 * std::fabs(x) / (1 - std::fabs(x))), x); }
+
 }  // namespace bitwright::elementary

@@ -159,7 +159,10 @@ void Graph::forget_run() {
     value.adjoint = Tensor();
     value.quantized.clear();
   }
-  for (Node& node : nodes_) node.saved.clear();
+  for (Node& node : nodes_) {
+    node.saved.clear();
+    node.program.reset();
+  }
 }
 
 Context Graph::context_for(int node) {
@@ -172,6 +175,7 @@ Context Graph::context_for(int node) {
   context.out_wanted.resize(source.outputs.size());
   for (size_t o = 0; o < source.outputs.size(); ++o) context.out_wanted[o] = source.outputs[o] >= 0;
   context.saved = &nodes_[node].saved;
+  context.program = &nodes_[node].program;
   return context;
 }
 

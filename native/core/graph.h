@@ -98,6 +98,7 @@ class Graph {
     std::string error;         // why op could not be made
     bool constant = false;
     std::vector<Tensor> saved;
+    std::shared_ptr<Lowering> program;
   };
   struct Site {
     int index = -1;

@@ -27,22 +27,16 @@ To convert(From x) {
   }
 }
 
-class Cast : public Op {
+class CastTo : public Op {
  public:
-  explicit Cast(const NodeInfo& info) {
-    const int64_t to = info.node.attributes.integer("to", 0);
-    const bool real = to == BW_FLOAT32 || to == BW_FLOAT64 || to == kFloat16 || to == kBfloat16;
-    to_ = real ? info.real : static_cast<bw_dtype>(to);
-    visit_dtype(to_, [](auto) {});
-  }
-
   void forward(Context& context) override {
     const Tensor& x = context.input(0);
-    if (x.dtype() == to_) return context.alias(0, 0, x.shape());
-    Tensor& y = context.output(0, to_, x.shape());
+    const bw_dtype dtype = target(context);
+    if (x.dtype() == dtype) return context.alias(0, 0, x.shape());
+    Tensor& y = context.output(0, dtype, x.shape());
     visit_dtype(x.dtype(), [&](auto from_zero) {
       const auto* from = x.data<decltype(from_zero)>();
-      visit_dtype(to_, [&](auto to_zero) {
+      visit_dtype(dtype, [&](auto to_zero) {
         using To = decltype(to_zero);
         To* to = y.data<To>();
         parallel_chunks(context.linear.pool, x.count(), [&](int64_t begin, int64_t end) {
@@ -60,8 +54,41 @@ class Cast : public Op {
     if (const Tensor* g = context.cotangent(0)) context.add_adjoint(0, *g);
   }
 
+ protected:
+  virtual bw_dtype target(const Context& context) const = 0;
+};
+
+class Cast : public CastTo {
+ public:
+  explicit Cast(const NodeInfo& info) {
+    const int64_t to = info.node.attributes.integer("to", 0);
+    const bool real = to == BW_FLOAT32 || to == BW_FLOAT64 || to == kFloat16 || to == kBfloat16;
+    to_ = real ? info.real : static_cast<bw_dtype>(to);
+    visit_dtype(to_, [](auto) {});
+  }
+
  private:
+  bw_dtype target(const Context&) const override { return to_; }
+
   bw_dtype to_;
+};
+
+// To the type of another tensor, whose values do not matter.
+class CastLike : public CastTo {
+ public:
+  explicit CastLike(const NodeInfo&) {}
+
+  void tangent(Context& context) override {
+    context.tangent(1);
+    CastTo::tangent(context);
+  }
+  void adjoint(Context& context) override {
+    context.adjoint_wanted(1);
+    CastTo::adjoint(context);
+  }
+
+ private:
+  bw_dtype target(const Context& context) const override { return context.input(1).dtype(); }
 };
 
 }  // namespace
@@ -75,6 +102,9 @@ std::vector<Row> cast_rows() {
     {"inputs": [{"dims": [3], "dtype": "int64", "values": [-3,0,9]}], "attributes": {"to": 6}},
     {"inputs": [{"dims": [3], "dtype": "bool", "values": [1,0,1]}], "attributes": {"to": 7}},
     {"inputs": [{"dims": [3], "dtype": "int32", "values": [1,0,-1]}], "attributes": {"to": 9}}
+  ])"},
+  {"", "CastLike", 15, "linear", true, {}, make_plain<CastLike>, R"([
+    {"inputs": [[2,3], {"dims": [1], "values": [1], "constant": true}]}, {"inputs": [{"dims": [3], "dtype": "int64", "values": [-3,0,9]}, {"dims": [1], "values": [1], "constant": true}]}
   ])"}};
 }
 

@@ -1,30 +1,32 @@
-// Conv and ConvTranspose, 1-D and 2-D, grouped and depthwise.
+// Conv and ConvTranspose over one to three axes, grouped and depthwise.
 #include "ops/families.h"
 #include "ops/kinds.h"
+#include "ops/volume.h"
 #include "ops/window.h"
 
 namespace bitwright {
 
 namespace {
 
-// The two spatial axes of a list, or the only one, whose height is `missing`.
-struct Axes2 {
-  int64_t y, x;
-  Axes2(const std::vector<int64_t>& values, int64_t missing) : y(values.size() == 1 ? missing : values[0]), x(values.back()) {}
+// The three spatial axes of a list; those that it has not, the first ones, are `missing`.
+struct Axes3 {
+  int64_t z, y, x;
+  Axes3(const std::vector<int64_t>& values, int64_t missing)
+      : z(values.size() < 3 ? missing : values[0]), y(values.size() < 2 ? missing : values[values.size() - 2]), x(values.back()) {}
 };
 
-// y = A x (+ bias), where A is a convolution or, transposed, the adjoint of one in its input. `ConvShape` is that convolution's in both cases.
+// y = A x (+ bias), where A is a convolution or, transposed, the adjoint of one in its input. `VolumeShape` is that convolution's in both cases.
 template <class T, bool transposed>
 class Convolution : public Product<T> {
  public:
   explicit Convolution(const NodeInfo& info) : attributes_(info.node.attributes), groups_(attributes_.integer("group", 1)) {}
 
   void forward(Context& context) override {
-    const ConvShape shape = shape_of(context);
+    const VolumeShape shape = shape_of(context);
     const Result result(shape);
     Shape out = {shape.samples, result.channels};
-    if (context.input(0).rank() == 4) out.push_back(result.height);
-    out.push_back(result.width);
+    const Shape spatial{result.depth, result.height, result.width};
+    out.insert(out.end(), spatial.end() - (context.input(0).rank() - 2), spatial.end());
     T* y = context.output(0, DTypeOf<T>::value, out).template data<T>();
     if (context.has(2)) {
       if (context.input(2).count() != result.channels) invalid_model("the bias must have one element for each output channel");
@@ -39,12 +41,12 @@ class Convolution : public Product<T> {
  protected:
   void product(Context& context, Operand<T> a, Operand<T> b, T* y, bool accumulate) override {
     run(context, a, b, y, context.input(0).count(), context.out[0].count(),
-        [&](const ConvShape& shape, const T* x, const T* w, T* to) { apply(context, shape, x, w, to, accumulate); });
+        [&](const VolumeShape& shape, const T* x, const T* w, T* to) { apply(context, shape, x, w, to, accumulate); });
   }
 
   void transpose_a(Context& context, Operand<T> b, Operand<T> g, T* da, bool accumulate) override {
     run(context, g, b, da, context.out[0].count(), context.input(0).count(),
-        [&](const ConvShape& shape, const T* dy, const T* w, T* to) { apply_back(context, shape, dy, w, to, accumulate); });
+        [&](const VolumeShape& shape, const T* dy, const T* w, T* to) { apply_back(context, shape, dy, w, to, accumulate); });
   }
 
   void transpose_b(Context& context, Operand<T> a, Operand<T> g, T* db, bool accumulate) override {
@@ -58,7 +60,7 @@ class Convolution : public Product<T> {
   }
 
   void transpose_parameter(Context& context, const T* a, const T* g, double* db) override {
-    conv_weight_adjoint(context.linear, shape_of(context), transposed ? g : a, transposed ? a : g, db);
+    volume_weight_adjoint(context.linear, context.pool, shape_of(context), transposed ? g : a, transposed ? a : g, db);
   }
 
   bool rest_has_tangent(Context& context) override { return context.tangent(2) != nullptr; }
@@ -66,7 +68,7 @@ class Convolution : public Product<T> {
   void rest_tangent(Context& context, T* y) override {
     const Tensor* bias = context.tangent(2);
     if (!bias) return;
-    const ConvShape shape = shape_of(context);
+    const VolumeShape shape = shape_of(context);
     const Result result(shape);
     context.linear.pool.parallel_for(context.probes * shape.samples * result.channels, [&](int64_t i) {
       const int64_t p = i / (shape.samples * result.channels);
@@ -77,7 +79,7 @@ class Convolution : public Product<T> {
 
   void rest_adjoint(Context& context, const Tensor& g) override {
     if (!context.has(2) || !context.adjoint_wanted(2)) return;
-    const ConvShape shape = shape_of(context);
+    const VolumeShape shape = shape_of(context);
     const Result result(shape);
     const int64_t plane = result.plane, channels = result.channels;
     const auto sum_channel = [&](int64_t set, int64_t c, double sum) {
@@ -104,31 +106,31 @@ class Convolution : public Product<T> {
  private:
   // The side of the convolution that y is on.
   struct Result {
-    int64_t channels, height, width, plane;
-    explicit Result(const ConvShape& shape)
-        : channels(transposed ? shape.in_channels : shape.out_channels), height(transposed ? shape.in_height : shape.out_height),
-          width(transposed ? shape.in_width : shape.out_width), plane(height * width) {}
+    int64_t channels, depth, height, width, plane;
+    explicit Result(const VolumeShape& shape)
+        : channels(transposed ? shape.in_channels : shape.out_channels), depth(transposed ? shape.in_depth : shape.out_depth), height(transposed ? shape.in_height : shape.out_height),
+          width(transposed ? shape.in_width : shape.out_width), plane(depth * height * width) {}
   };
 
-  static void apply(Context& context, const ConvShape& shape, const T* x, const T* w, T* y, bool accumulate) {
+  static void apply(Context& context, const VolumeShape& shape, const T* x, const T* w, T* y, bool accumulate) {
     if (transposed)
-      conv_input_adjoint(context.linear, shape, x, w, y, accumulate);
+      volume_input_adjoint(context.linear, context.pool, shape, x, w, y, accumulate);
     else
-      conv_forward(context.linear, shape, x, w, y, accumulate);
+      volume_forward(context.linear, context.pool, shape, x, w, y, accumulate);
   }
 
-  static void apply_back(Context& context, const ConvShape& shape, const T* g, const T* w, T* dx, bool accumulate) {
+  static void apply_back(Context& context, const VolumeShape& shape, const T* g, const T* w, T* dx, bool accumulate) {
     if (transposed)
-      conv_forward(context.linear, shape, g, w, dx, accumulate);
+      volume_forward(context.linear, context.pool, shape, g, w, dx, accumulate);
     else
-      conv_input_adjoint(context.linear, shape, g, w, dx, accumulate);
+      volume_input_adjoint(context.linear, context.pool, shape, g, w, dx, accumulate);
   }
 
   // Chooses how the sets of the two operands run through one kernel call or several. x: the operand with samples (input or
   // cotangent), from_count and to_count elements a set.
   template <class Call>
   void run(Context& context, Operand<T> x, Operand<T> w, T* to, int64_t from_count, int64_t to_count, const Call& call) {
-    ConvShape shape = shape_of(context);
+    VolumeShape shape = shape_of(context);
     const int64_t nw = context.input(1).count();
     if (w.sets == 1) {
       shape.samples *= x.sets;
@@ -150,24 +152,26 @@ class Convolution : public Product<T> {
     }
   }
 
-  ConvShape shape_of(const Context& context) const {
+  VolumeShape shape_of(const Context& context) const {
     const Tensor& x = context.input(0);
     const Tensor& w = context.input(1);
-    if (x.rank() != 3 && x.rank() != 4) unsupported("a convolution over " + std::to_string(x.rank() - 2) + " spatial axes is not supported");
+    if (x.rank() < 3 || x.rank() > 5) unsupported("a convolution over " + std::to_string(x.rank() - 2) + " spatial axes is not supported");
     if (w.rank() != x.rank()) invalid_model("the weight has " + std::to_string(w.rank()) + " axes, the input " + std::to_string(x.rank()));
     if (groups_ < 1 || groups_ > x.dim(1) || w.dim(0) % groups_ != 0 || x.dim(1) != (transposed ? w.dim(0) : w.dim(1) * groups_))
       invalid_model("input " + to_string(x.shape()) + ", weight " + to_string(w.shape()) + " and " + std::to_string(groups_) + " groups do not fit");
     const std::vector<int64_t> spatial(x.shape().begin() + 2, x.shape().end()), kernel(w.shape().begin() + 2, w.shape().end());
     const Window window = transposed ? Window::transposed(attributes_, spatial, kernel) : Window::of(attributes_, spatial, kernel);
-    const Axes2 in(transposed ? window.out : spatial, 1), out(transposed ? spatial : window.out, 1), kernel2(window.kernel, 1),
+    const Axes3 in(transposed ? window.out : spatial, 1), out(transposed ? spatial : window.out, 1), extent(window.kernel, 1),
         stride(window.stride, 1), dilation(window.dilation, 1), pad(window.pad_begin, 0);
-    ConvShape shape{};
+    VolumeShape shape{};
     shape.samples = x.dim(0);
     shape.in_channels = w.dim(1) * groups_;
+    shape.in_depth = in.z, shape.out_depth = out.z, shape.kernel_depth = extent.z;
+    shape.stride_z = stride.z, shape.dilation_z = dilation.z, shape.pad_front = pad.z;
     shape.in_height = in.y, shape.in_width = in.x;
     shape.out_channels = w.dim(0);
     shape.out_height = out.y, shape.out_width = out.x;
-    shape.kernel_height = kernel2.y, shape.kernel_width = kernel2.x;
+    shape.kernel_height = extent.y, shape.kernel_width = extent.x;
     shape.stride_y = stride.y, shape.stride_x = stride.x;
     shape.dilation_y = dilation.y, shape.dilation_x = dilation.x;
     shape.pad_top = pad.y, shape.pad_left = pad.x;
@@ -197,14 +201,17 @@ std::vector<Row> conv_rows() {
     {"inputs": [[2,3,11,10],[4,3,3,3]], "attributes": {"dilations": [2,3], "pads": [1,3,2,0]}},
     {"inputs": [[2,3,11,10],[4,3,4,3]], "attributes": {"strides": [2,1], "auto_pad": "SAME_LOWER"}},
     {"inputs": [[2,3,11,10],[4,3,4,3]], "attributes": {"strides": [2,3], "auto_pad": "SAME_UPPER"}},
-    {"inputs": [[2,3,12],[5,3,4],[5]], "attributes": {"strides": [3], "pads": [2,1]}}
+    {"inputs": [[2,3,12],[5,3,4],[5]], "attributes": {"strides": [3], "pads": [2,1]}},
+    {"inputs": [[2,3,4,5,4],[4,3,3,2,3],[4]], "attributes": {"strides": [2,1,2], "pads": [1,0,1,1,1,0]}},
+    {"inputs": [[1,4,5,4,4],[6,2,2,3,3]], "attributes": {"group": 2, "dilations": [2,1,1], "pads": [1,0,1,0,1,1]}}
   ])"},
       {"", "ConvTranspose", 1, "product", true, {1, 1, 2, {0}}, make_op<ConvTranspose>, R"([
     {"inputs": [[2,3,4,5],[3,2,3,3],[2]], "attributes": {"strides": [2,2], "pads": [1,1,0,1], "output_padding": [1,0]}},
     {"inputs": [[2,4,5,4],[4,3,3,2],[6]], "attributes": {"group": 2, "dilations": [2,1], "pads": [2,0,2,1]}},
     {"inputs": [[2,3,4,5],[3,2,3,3]], "attributes": {"strides": [2,3], "auto_pad": "SAME_UPPER"}},
     {"inputs": [[2,3,4,5],[3,2,3,3]], "attributes": {"strides": [2,2], "output_shape": [8,10]}},
-    {"inputs": [[2,3,6],[3,2,4],[2]], "attributes": {"strides": [2], "pads": [1,1]}}
+    {"inputs": [[2,3,6],[3,2,4],[2]], "attributes": {"strides": [2], "pads": [1,1]}},
+    {"inputs": [[2,3,2,3,2],[3,2,3,2,2],[2]], "attributes": {"strides": [2,2,1], "pads": [1,0,0,1,1,0]}}
   ])"},
   };
 }

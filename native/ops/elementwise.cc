@@ -61,21 +61,119 @@ struct Reciprocal : Plain {
   S operator()(const S& x) const { return S(1) / x; }
 };
 
-struct Sin : Plain {
+// A function given by its value at v, and by its first two derivatives there, which may use the value f.
+template <class F>
+struct Smooth : Plain {
   using Plain::Plain;
-  float operator()(float x) const { return static_cast<float>(elementary::sin(x)); }
-  double operator()(double x) const { return elementary::sin(x); }
+  float operator()(float x) const { return static_cast<float>(F::value(x)); }
+  double operator()(double x) const { return F::value(x); }
   template <class J>
-  J operator()(const J& x) const { return x.chain(elementary::sin(x.v), elementary::cos(x.v), -elementary::sin(x.v)); }
+  J operator()(const J& x) const {
+    using T = decltype(x.v);
+    const double v = x.v, f = F::value(v);
+    return x.chain(static_cast<T>(f), static_cast<T>(F::slope(v, f)), static_cast<T>(F::bend(v, f)));
+  }
 };
 
-struct Cos : Plain {
-  using Plain::Plain;
-  float operator()(float x) const { return static_cast<float>(elementary::cos(x)); }
-  double operator()(double x) const { return elementary::cos(x); }
-  template <class J>
-  J operator()(const J& x) const { return x.chain(elementary::cos(x.v), -elementary::sin(x.v), -elementary::cos(x.v)); }
+struct Sin {
+  static double value(double v) { return elementary::sin(v); }
+  static double slope(double v, double) { return elementary::cos(v); }
+  static double bend(double, double f) { return -f; }
 };
+struct Cos {
+  static double value(double v) { return elementary::cos(v); }
+  static double slope(double v, double) { return -elementary::sin(v); }
+  static double bend(double, double f) { return -f; }
+};
+struct Tan {
+  static double value(double v) { return elementary::tan(v); }
+  static double slope(double, double f) { return 1 + f * f; }
+  static double bend(double, double f) { return 2 * f * (1 + f * f); }
+};
+struct Asin {
+  static double value(double v) { return elementary::asin(v); }
+  static double slope(double v, double) { return 1 / std::sqrt(1 - v * v); }
+  static double bend(double v, double f) { return v * slope(v, f) / (1 - v * v); }
+};
+struct Acos {
+  static double value(double v) { return elementary::acos(v); }
+  static double slope(double v, double f) { return -Asin::slope(v, f); }
+  static double bend(double v, double f) { return -Asin::bend(v, f); }
+};
+struct Atan {
+  static double value(double v) { return elementary::atan(v); }
+  static double slope(double v, double) { return 1 / (1 + v * v); }
+  static double bend(double v, double) { return -2 * v / ((1 + v * v) * (1 + v * v)); }
+};
+struct Sinh {
+  static double value(double v) { return elementary::sinh(v); }
+  static double slope(double v, double) { return elementary::cosh(v); }
+  static double bend(double, double f) { return f; }
+};
+struct Cosh {
+  static double value(double v) { return elementary::cosh(v); }
+  static double slope(double v, double) { return elementary::sinh(v); }
+  static double bend(double, double f) { return f; }
+};
+struct Asinh {
+  static double value(double v) { return elementary::asinh(v); }
+  static double slope(double v, double) { return 1 / std::sqrt(1 + v * v); }
+  static double bend(double v, double f) { return -v * slope(v, f) / (1 + v * v); }
+};
+struct Acosh {
+  static double value(double v) { return elementary::acosh(v); }
+  static double slope(double v, double) { return 1 / std::sqrt(v * v - 1); }
+  static double bend(double v, double f) { return -v * slope(v, f) / (v * v - 1); }
+};
+struct Atanh {
+  static double value(double v) { return elementary::atanh(v); }
+  static double slope(double v, double) { return 1 / (1 - v * v); }
+  static double bend(double v, double f) { return 2 * v * slope(v, f) * slope(v, f); }
+};
+
+// Also of integers, which wrap.
+struct Abs : Plain {
+  using Plain::Plain;
+  template <class S>
+  S operator()(const S& x) const {
+    if constexpr (std::is_integral_v<S>) return x < 0 ? wrapping_subtract(S(0), x) : x;
+    else return math::abs(x);
+  }
+};
+
+struct Neg : Plain {
+  using Plain::Plain;
+  template <class S>
+  S operator()(const S& x) const {
+    if constexpr (std::is_integral_v<S>) return wrapping_subtract(S(0), x);
+    else return S(-1) * x;
+  }
+};
+
+template <class T, class F>
+class NumberFunction : public Elementwise<T, F> {
+ public:
+  using Elementwise<T, F>::Elementwise;
+
+  void forward(Context& context) override {
+    const Tensor& x = context.input(0);
+    if (is_float(x.dtype())) return Elementwise<T, F>::forward(context);
+    visit_number(x.dtype(), [&](auto zero) {
+      using S = decltype(zero);
+      const S* from = x.data<S>();
+      std::transform(from, from + x.count(), context.output(0, x.dtype(), x.shape()).template data<S>(), this->f_);
+    });
+  }
+};
+
+template <class F>
+Row number_function(const char* type, const char* samples) {
+  const auto make = [](const NodeInfo& info) -> std::unique_ptr<Op> {
+    if (info.real == BW_FLOAT64) return std::make_unique<NumberFunction<double, F>>(info);
+    return std::make_unique<NumberFunction<float, F>>(info);
+  };
+  return {"", type, 1, "elementwise", true, {}, make, samples};
+}
 
 template <class S>
 S softplus(const S& x) {
@@ -149,6 +247,29 @@ struct HardSwish : Plain {
   S operator()(const S& x) const { return x * hard_sigmoid(x, S(1) / S(6), S(0.5)); }
 };
 
+// x sigmoid(alpha x). In ONNX it is called Swish, in onnxruntime's domain QuickGelu.
+struct Swish {
+  float alpha;
+  explicit Swish(const NodeInfo& info) : alpha(info.node.attributes.real("alpha", info.node.domain.empty() ? 1.0f : 1.702f)) {}
+  template <class S>
+  S operator()(const S& x) const { return x * math::sigmoid(S(alpha) * x); }
+};
+
+// x beyond alpha, else 0; the derivative at the jump is that of its lower side.
+struct ThresholdedRelu {
+  float alpha;
+  explicit ThresholdedRelu(const NodeInfo& info) : alpha(info.node.attributes.real("alpha", 1)) {}
+  template <class S>
+  S operator()(const S& x) const { return math::value(x) > alpha ? x : S(0); }
+};
+
+struct Shrink {
+  float bias, lambda;
+  explicit Shrink(const NodeInfo& info) : bias(info.node.attributes.real("bias", 0)), lambda(info.node.attributes.real("lambd", 0.5f)) {}
+  template <class S>
+  S operator()(const S& x) const { return math::value(x) < -lambda ? x + S(bias) : math::value(x) > lambda ? x - S(bias) : S(0); }
+};
+
 struct Gelu {
   bool tanh;
   explicit Gelu(const NodeInfo& info) {
@@ -165,8 +286,8 @@ struct Gelu {
 };
 
 template <class F>
-Row formula(const char* type, int since, const char* samples) {
-  return {"", type, since, "elementwise", true, {}, make_elementwise<F>, samples};
+Row formula(const char* type, int since, const char* samples, const char* domain = "") {
+  return {domain, type, since, "elementwise", true, {}, make_elementwise<F>, samples};
 }
 
 // y = min(max(x, low), high). On the bounds the derivative is 0.
@@ -284,8 +405,19 @@ std::vector<Row> elementwise_rows() {
       formula<Sqrt>("Sqrt", 1, R"([{"inputs": [{"dims": [3,5], "low": 0.2, "high": 4}]}])"),
       formula<Erf>("Erf", 9, R"([{"inputs": [{"dims": [3,5], "low": -2, "high": 2}]}])"),
       formula<Reciprocal>("Reciprocal", 1, R"([{"inputs": [{"dims": [3,5], "low": 0.5, "high": 3}]}])"),
-      formula<Sin>("Sin", 7, R"([{"inputs": [{"dims": [3,5], "low": -4, "high": 4}]}])"),
-      formula<Cos>("Cos", 7, R"([{"inputs": [{"dims": [3,5], "low": -4, "high": 4}]}])"),
+      formula<Smooth<Sin>>("Sin", 7, R"([{"inputs": [{"dims": [3,5], "low": -4, "high": 4}]}])"),
+      formula<Smooth<Cos>>("Cos", 7, R"([{"inputs": [{"dims": [3,5], "low": -4, "high": 4}]}])"),
+      formula<Smooth<Tan>>("Tan", 7, R"([{"inputs": [{"dims": [3,5], "low": -1.2, "high": 1.2}]}, {"inputs": [{"dims": [3], "values": [1.8,-2.5,4]}]}])"),
+      formula<Smooth<Asin>>("Asin", 7, R"([{"inputs": [{"dims": [3,5], "low": -0.9, "high": 0.9}]}])"),
+      formula<Smooth<Acos>>("Acos", 7, R"([{"inputs": [{"dims": [3,5], "low": -0.9, "high": 0.9}]}])"),
+      formula<Smooth<Atan>>("Atan", 7, R"([{"inputs": [{"dims": [3,5], "low": -4, "high": 4}]}])"),
+      formula<Smooth<Sinh>>("Sinh", 9, R"([{"inputs": [{"dims": [3,5], "low": -2, "high": 2}]}])"),
+      formula<Smooth<Cosh>>("Cosh", 9, R"([{"inputs": [{"dims": [3,5], "low": -2, "high": 2}]}])"),
+      formula<Smooth<Asinh>>("Asinh", 9, R"([{"inputs": [{"dims": [3,5], "low": -4, "high": 4}]}])"),
+      formula<Smooth<Acosh>>("Acosh", 9, R"([{"inputs": [{"dims": [3,5], "low": 1.2, "high": 4}]}])"),
+      formula<Smooth<Atanh>>("Atanh", 9, R"([{"inputs": [{"dims": [3,5], "low": -0.9, "high": 0.9}]}])"),
+      number_function<Abs>("Abs", R"([{"inputs": [[3,5]]}, {"inputs": [{"dims": [3], "dtype": "int64", "values": [-3,0,2]}]}])"),
+      number_function<Neg>("Neg", R"([{"inputs": [[3,5]]}, {"inputs": [{"dims": [3], "dtype": "int32", "values": [-3,0,2]}]}])"),
       formula<Softplus>("Softplus", 1, R"([{"inputs": [{"dims": [3,5], "low": -5, "high": 5}]}])"),
       formula<Softsign>("Softsign", 1, R"([{"inputs": [{"dims": [3,5], "low": -5, "high": 5}]}])"),
       formula<Mish>("Mish", 18, R"([{"inputs": [{"dims": [3,5], "low": -5, "high": 5}]}])"),
@@ -298,6 +430,11 @@ std::vector<Row> elementwise_rows() {
       formula<HardSwish>("HardSwish", 14, R"([{"inputs": [{"dims": [3,7], "low": -5, "high": 5}]}])"),
       formula<Gelu>("Gelu", 20, R"([{"inputs": [{"dims": [3,7], "low": -3, "high": 3}]},
         {"inputs": [{"dims": [3,7], "low": -3, "high": 3}], "attributes": {"approximate": "tanh"}}])"),
+      formula<Gelu>("Gelu", 1, R"([{"inputs": [{"dims": [3,7], "low": -3, "high": 3}]}])", "com.microsoft"),
+      formula<Swish>("Swish", 24, R"([{"inputs": [{"dims": [3,7], "low": -3, "high": 3}]}, {"inputs": [[5]], "attributes": {"alpha": 2.5}}])"),
+      formula<Swish>("QuickGelu", 1, R"([{"inputs": [{"dims": [3,7], "low": -3, "high": 3}]}, {"inputs": [[5]], "attributes": {"alpha": {"float": 1}}}])", "com.microsoft"),
+      formula<ThresholdedRelu>("ThresholdedRelu", 10, R"([{"inputs": [[3,7]], "attributes": {"alpha": 0.3}}])"),
+      formula<Shrink>("Shrink", 9, R"([{"inputs": [[3,7]], "attributes": {"lambd": 0.4, "bias": 0.3}}])"),
   };
 }
 

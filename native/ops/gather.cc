@@ -62,13 +62,15 @@ class GatherND : public Rearrangement {
   int64_t batch_axes_;
 };
 
-// y = x with blocks replaced by, or with reduction `add` increased by, those of the updates.
+// y = x with blocks replaced by those of the updates or, with a reduction, joined with them. Of the greatest or least element the first one counts.
 class Scatter : public Op {
  public:
   explicit Scatter(const NodeInfo& info) {
     const std::string reduction = info.node.attributes.text("reduction", "none");
-    if (reduction != "none" && reduction != "add") unsupported("reduction '" + reduction + "' is not supported");
-    add_ = reduction == "add";
+    const std::string known[] = {"none", "add", "mul", "max", "min"};
+    const auto found = std::find(std::begin(known), std::end(known), reduction);
+    if (found == std::end(known)) unsupported("reduction '" + reduction + "' is not supported");
+    reduction_ = static_cast<Reduction>(found - std::begin(known));
   }
 
   void forward(Context& context) override {
@@ -84,26 +86,37 @@ class Scatter : public Op {
   void tangent(Context& context) override {
     const Tensor *dx = context.tangent(0), *du = context.tangent(2);
     if (!dx && !du) return;
-    const IndexedBlocks blocks = checked_blocks(context);
+    const IndexedBlocks blocks = differentiable_blocks(context);
     Tensor& y = context.make_tangent(0);
     if (dx)
       std::memcpy(y.raw(), dx->raw(), y.bytes());
     else
       std::memset(y.raw(), 0, y.bytes());
+    const int64_t count = context.out[0].count();
     for (int p = 0; p < context.probes; ++p) {
-      if (du)
-        put(blocks, *du, p * context.input(2).count(), y, p * context.out[0].count());
-      else if (!add_)
-        clear(blocks, y, p * context.out[0].count());
+      if (reduction_ == kMax || reduction_ == kMin)
+        visit_width(y.dtype(), [&](auto zero) {
+          using E = decltype(zero);
+          const std::vector<int64_t> chosen = this->chosen(context, blocks);
+          const E* from = du ? static_cast<const E*>(du->raw()) + p * context.input(2).count() : nullptr;
+          E* to = static_cast<E*>(y.raw()) + p * count;
+          for (int64_t i = 0; i < count; ++i)
+            if (chosen[i] >= 0) to[i] = from ? from[chosen[i]] : E(0);
+        });
+      else if (du)
+        put(blocks, *du, p * context.input(2).count(), y, p * count);
+      else if (reduction_ == kNone)
+        clear(blocks, y, p * count);
     }
   }
 
   void adjoint(Context& context) override {
     const Tensor* g = context.cotangent(0);
     if (!g) return;
-    const IndexedBlocks blocks = checked_blocks(context);
+    const IndexedBlocks blocks = differentiable_blocks(context);
+    if (reduction_ == kMax || reduction_ == kMin) return g->dtype() == BW_FLOAT64 ? pass_back_chosen<double>(context, blocks, *g) : pass_back_chosen<float>(context, blocks, *g);
     if (context.adjoint_wanted(0)) {
-      if (add_) {
+      if (reduction_ == kAdd) {
         context.add_adjoint(0, *g);
       } else {
         Tensor kept(context.pool, g->dtype(), g->shape());
@@ -131,13 +144,69 @@ class Scatter : public Op {
     return found;
   }
 
+  IndexedBlocks differentiable_blocks(const Context& context) const {
+    if (reduction_ == kMul) unsupported("has no derivative with reduction 'mul'");
+    return checked_blocks(context);
+  }
+
+  // For every element the update that is the greatest or least, or -1 where the data's own is.
+  std::vector<int64_t> chosen(const Context& context, const IndexedBlocks& blocks) const {
+    std::vector<int64_t> chosen(context.input(0).count(), -1);
+    visit_number(context.input(0).dtype(), [&](auto zero) {
+      using S = decltype(zero);
+      const S *x = context.input(0).data<S>(), *updates = context.input(2).data<S>();
+      int64_t u = 0;
+      for (int64_t offset : blocks.offsets)
+        for (int64_t i = 0; i < blocks.block; ++i, ++u) {
+          int64_t& record = chosen[offset + i];
+          const S best = record < 0 ? x[offset + i] : updates[record];
+          if (reduction_ == kMax ? updates[u] > best : updates[u] < best) record = u;
+        }
+    });
+    return chosen;
+  }
+
+  template <class T>
+  void pass_back_chosen(Context& context, const IndexedBlocks& blocks, const Tensor& g) const {
+    const std::vector<int64_t> chosen = this->chosen(context, blocks);
+    const auto count = static_cast<int64_t>(chosen.size()), updates = context.input(2).count();
+    Tensor kept(context.pool, g.dtype(), g.shape()), taken(context.pool, g.dtype(), {context.batch, updates});
+    T *of_data = kept.data<T>(), *of_updates = taken.data<T>();
+    std::fill_n(of_updates, taken.count(), T(0));
+    const T* from = g.data<T>();
+    for (int64_t r = 0; r < context.batch; ++r)
+      for (int64_t i = 0; i < count; ++i) {
+        of_data[r * count + i] = chosen[i] < 0 ? from[r * count + i] : T(0);
+        if (chosen[i] >= 0) of_updates[r * updates + chosen[i]] = from[r * count + i];
+      }
+    context.add_adjoint(0, kept);
+    context.add_adjoint(2, taken);
+  }
+
+  template <class S>
+  S joined(S old, S update) const {
+    if constexpr (std::is_same_v<S, bool>) {
+      if (reduction_ != kNone) invalid_model("bool tensors have no reduction");
+      return update;
+    } else {
+      switch (reduction_) {
+        case kAdd: return wrapping_add(old, update);
+        case kMul: return wrapping_multiply(old, update);
+        case kMax: return std::max(old, update);
+        case kMin: return std::min(old, update);
+        case kNone: break;
+      }
+      return update;
+    }
+  }
+
   void put(const IndexedBlocks& blocks, const Tensor& updates, int64_t first, Tensor& y, int64_t start) const {
     visit_dtype(y.dtype(), [&](auto zero) {
       using S = decltype(zero);
       const S* from = updates.data<S>() + first;
       for (int64_t offset : blocks.offsets) {
         S* to = y.data<S>() + start + offset;
-        for (int64_t i = 0; i < blocks.block; ++i) to[i] = add_ ? wrapping_add(to[i], from[i]) : from[i];
+        for (int64_t i = 0; i < blocks.block; ++i) to[i] = joined(to[i], from[i]);
         from += blocks.block;
       }
     });
@@ -148,7 +217,8 @@ class Scatter : public Op {
     for (int64_t offset : blocks.offsets) std::memset(static_cast<std::byte*>(y.raw()) + (start + offset) * width, 0, blocks.block * width);
   }
 
-  bool add_;
+  enum Reduction { kNone, kAdd, kMul, kMax, kMin };
+  Reduction reduction_;
 };
 
 class ScatterElements : public Scatter {
@@ -189,11 +259,14 @@ std::vector<Row> gather_rows() {
       ])"},
       {"", "ScatterElements", 11, "linear", true, {}, make_plain<ScatterElements>, R"([
         {"inputs": [[3,4], {"dims": [2,3], "dtype": "int64", "values": [0,2,-1,1,0,1]}, [2,3]]},
-        {"inputs": [[3,4], {"dims": [3,2], "dtype": "int64", "values": [3,3,1,-1,2,2]}, [3,2]], "attributes": {"axis": 1, "reduction": "add"}, "opset": 18}
+        {"inputs": [[3,4], {"dims": [3,2], "dtype": "int64", "values": [3,3,1,-1,2,2]}, [3,2]], "attributes": {"axis": 1, "reduction": "add"}, "opset": 18},
+        {"inputs": [[3,4], {"dims": [3,2], "dtype": "int64", "values": [3,3,1,-1,2,2]}, [3,2]], "attributes": {"axis": 1, "reduction": "max"}, "opset": 18},
+        {"inputs": [{"dims": [3], "dtype": "int64", "values": [1,2,3]}, {"dims": [2], "dtype": "int64", "values": [1,1]}, {"dims": [2], "dtype": "int64", "values": [9,2]}], "attributes": {"reduction": "mul"}, "opset": 18}
       ])"},
       {"", "ScatterND", 11, "linear", true, {}, make_plain<ScatterND>, R"([
         {"inputs": [[4,3], {"dims": [2,1], "dtype": "int64", "values": [2,0]}, [2,3]]},
         {"inputs": [[4,3], {"dims": [3,2], "dtype": "int64", "values": [2,0,2,0,1,-1]}, [3]], "attributes": {"reduction": "add"}, "opset": 18},
+        {"inputs": [[4,3], {"dims": [3,2], "dtype": "int64", "values": [2,0,2,0,1,-1]}, [3]], "attributes": {"reduction": "min"}, "opset": 18},
         {"inputs": [{"dims": [3], "dtype": "int64", "values": [1,2,3]}, {"dims": [1,1], "dtype": "int64", "values": [1]}, {"dims": [1], "dtype": "int64", "values": [9]}]}
       ])"},
   };

@@ -89,6 +89,27 @@ struct Xor {
   bool operator()(bool a, bool b) const { return a != b; }
 };
 
+// Of the signs that the attributes name.
+class IsInf : public Op {
+ public:
+  explicit IsInf(const NodeInfo& info) : negative_(info.node.attributes.integer("detect_negative", 1) != 0), positive_(info.node.attributes.integer("detect_positive", 1) != 0) {}
+
+  void forward(Context& context) override {
+    const Tensor& x = context.input(0);
+    bool* y = context.output(0, BW_BOOL, x.shape()).data<bool>();
+    visit_dtype(x.dtype(), [&](auto zero) {
+      using S = decltype(zero);
+      if constexpr (std::is_floating_point_v<S>)
+        std::transform(x.data<S>(), x.data<S>() + x.count(), y, [&](S v) { return std::isinf(v) && (v < 0 ? negative_ : positive_); });
+      else
+        invalid_model("IsInf takes floats");
+    });
+  }
+
+ private:
+  bool negative_, positive_;
+};
+
 // y = condition ? a : b
 class Where : public Op {
  public:
@@ -244,6 +265,7 @@ std::vector<Row> logic_rows() {
       comparison<Xor>("Xor", 7, kLogicSamples),
       predicate<Not>("Not", 1, R"([{"inputs": [{"dims": [2], "dtype": "bool", "values": [0,1]}]}])"),
       predicate<IsNaN>("IsNaN", 9, R"([{"inputs": [[5]]}])"),
+      {"", "IsInf", 10, "shape", false, {}, make_plain<IsInf>, R"([{"inputs": [[5]]}, {"inputs": [[5]], "attributes": {"detect_negative": 0}}])"},
       predicate<Floor>("Floor", 1, kRoundingSamples),
       predicate<Ceil>("Ceil", 1, kRoundingSamples),
       predicate<Round>("Round", 11, kRoundingSamples),

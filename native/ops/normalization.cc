@@ -229,7 +229,7 @@ template <class T>
 class LayerNormalization : public RowNormalization<T> {
  public:
   explicit LayerNormalization(const NodeInfo& info, bool centred = true)
-      : RowNormalization<T>(info, centred), axis_(info.node.attributes.integer("axis", -1)) {}
+      : RowNormalization<T>(info, centred), axis_(info.node.attributes.integer("axis", -1)), first_statistic_(centred ? 0 : 1) {}
 
  private:
   Rows rows(const Context& context) const override {
@@ -241,16 +241,17 @@ class LayerNormalization : public RowNormalization<T> {
   }
 
   void write_statistics(Context& context, const Rows& rows, const double* statistic) const override {
-    for (int o = 1; o < 3; ++o) {
+    for (int o = 1; o + first_statistic_ < 3; ++o) {
       if (!context.wanted(o)) continue;
       Shape shape = context.input(0).shape();
       std::fill(shape.begin() + normalize_axis(axis_, context.input(0).rank()), shape.end(), 1);
       T* to = context.output(o, DTypeOf<T>::value, shape).template data<T>();
-      for (int64_t row = 0; row < rows.count; ++row) to[row] = static_cast<T>(statistic[2 * row + o - 1]);
+      for (int64_t row = 0; row < rows.count; ++row) to[row] = static_cast<T>(statistic[2 * row + first_statistic_ + o - 1]);
     }
   }
 
   int64_t axis_;
+  int first_statistic_;  // without a mean the deviation comes first
 };
 
 template <class T>
@@ -295,12 +296,13 @@ class InstanceNormalization : public GroupNormalization<T> {
 
 std::vector<Row> normalization_rows() {
   return {
-      {"", "LayerNormalization", 17, "custom", true, {}, make_op<LayerNormalization>, R"([
+      {"", "LayerNormalization", 1, "custom", true, {}, make_op<LayerNormalization>, R"([
         {"inputs": [[3,5,16], [16], [16]]},
         {"inputs": [[2,3,4], [3,4]], "attributes": {"axis": 1, "epsilon": 0.001}},
         {"inputs": [[3,5], [5], [5]], "attributes": {"axis": -1}}
       ])"},
       {"", "RMSNormalization", 23, "custom", true, {}, make_op<RmsNormalization>, R"([{"inputs": [[3,5,18], [18]]}])"},
+      {"", "SimplifiedLayerNormalization", 1, "custom", true, {}, make_op<RmsNormalization>, R"([{"inputs": [[3,5,18], [18]]}, {"inputs": [[2,3,4], [3,4]], "attributes": {"axis": 1}}])"},
       {"", "InstanceNormalization", 6, "custom", true, {}, make_op<InstanceNormalization>, R"([{"inputs": [[2,3,4,5], [3], [3]]}, {"inputs": [[2,3,7], [3], [3]]}])"},
       {"", "GroupNormalization", 21, "custom", true, {}, make_op<GroupNormalization>, R"([{"inputs": [[2,6,3,2], [6], [6]], "attributes": {"num_groups": 3}}])"},
   };

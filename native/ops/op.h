@@ -21,6 +21,8 @@
 
 namespace bitwright {
 
+class Lowering;
+
 // Where to put a sum: `data` is to be overwritten, or added to.
 template <class T>
 struct Sum {
@@ -111,6 +113,7 @@ class Context {
   std::vector<ParameterSum> parameters;
   std::function<WeightProbe(int)> weight_probe_of;
   std::vector<Tensor>* saved = nullptr;  // what a node keeps from its forward or tangent phase for its adjoint
+  std::shared_ptr<Lowering>* program = nullptr;  // the same of a node that stands for others (lowered.h)
 };
 
 // Which inputs quantization treats how; -1 is none.
@@ -155,7 +158,7 @@ struct Row {
   const char* domain;
   const char* type;
   int since;         // first opset whose form this row reads; it must read the later ones too
-  const char* kind;  // elementwise, linear, product, selection, custom, shape
+  const char* kind;  // elementwise, linear, product, selection, lowered, custom, shape
   bool differentiable;
   Ports ports;
   std::unique_ptr<Op> (*make)(const NodeInfo&);

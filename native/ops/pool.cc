@@ -1,7 +1,8 @@
-// Pooling over 1 or 2 spatial axes, and over all of them. A plane is one channel of one sample.
+// Pooling over one to three spatial axes, and over all of them. A plane is one channel of one sample; over three axes, planes are pooled first and then depths.
 #include <limits>
 
 #include "ops/families.h"
+#include "ops/lowered.h"
 #include "ops/selection.h"
 #include "ops/window.h"
 
@@ -204,6 +205,62 @@ class AveragePool : public Op {
   bool include_pad_;
 };
 
+// Windows over volumes are those over planes and those over depths, one after the other: greatest elements and means do not mind.
+void pool_volume(Lowering& program, const char* type) {
+  const Attributes& attributes = program.attributes();
+  const Lowering::Id x = program.input(0);
+  const Shape shape = program.shape(x);
+  if (program.wanted(1)) unsupported("indices of MaxPool over three axes are not supported");
+  const std::string auto_pad = attributes.text("auto_pad", "NOTSET");
+  // The elements [first, last) of each attribute that has one for each axis, with `neutral` behind those of a single axis.
+  const auto settings = [&](int64_t first, int64_t last) {
+    const auto part = [&](const char* name, int64_t neutral) {
+      std::vector<int64_t> all = attributes.integers(name, std::vector<int64_t>(std::string(name) == "pads" ? 6 : 3, neutral)), some;
+      if (all.size() % 3 != 0 || all.empty()) invalid_model(std::string(name) + " does not fit 3 spatial axes");
+      for (size_t side = 0; side < all.size(); side += 3) {
+        some.insert(some.end(), all.begin() + side + first, all.begin() + side + last);
+        if (last - first == 1) some.push_back(neutral);
+      }
+      return some;
+    };
+    Lowering::Settings result{{"kernel_shape", part("kernel_shape", 1)}, {"strides", part("strides", 1)}, {"pads", part("pads", 0)},
+                              {"auto_pad", auto_pad.c_str()}, {"ceil_mode", attributes.integer("ceil_mode", 0)}, {"dilations", part("dilations", 1)}};
+    if (attributes.has("count_include_pad")) result.push_back({"count_include_pad", attributes.integer("count_include_pad", 0)});
+    return result;
+  };
+  const Lowering::Id planes = program.apply(type, {program.reshape(x, {shape[0], shape[1] * shape[2], shape[3], shape[4]})}, settings(1, 3));
+  const int64_t height = program.dim(planes, 2), width = program.dim(planes, 3);
+  const Lowering::Id depths = program.apply(type, {program.reshape(planes, {shape[0], shape[1], shape[2], height * width})}, settings(0, 1));
+  program.output(0, program.reshape(depths, {shape[0], shape[1], program.dim(depths, 2), height, width}));
+}
+
+void max_pool_volume(Lowering& program) { pool_volume(program, "MaxPool"); }
+void average_pool_volume(Lowering& program) { pool_volume(program, "AveragePool"); }
+
+// A pool that is lowered for three axes.
+template <class Flat, void (*write)(Lowering&)>
+class PoolByRank : public Op {
+ public:
+  explicit PoolByRank(const NodeInfo& info) : flat_(info), volume_(info) {}
+  void forward(Context& context) override { of(context).forward(context); }
+  void tangent(Context& context) override { of(context).tangent(context); }
+  void adjoint(Context& context) override { of(context).adjoint(context); }
+
+ private:
+  Op& of(const Context& context) {
+    if (context.input(0).rank() == 5) return volume_;
+    return flat_;
+  }
+
+  Flat flat_;
+  LoweredBy<write> volume_;
+};
+
+template <class T>
+using AnyMaxPool = PoolByRank<MaxPool<T>, max_pool_volume>;
+template <class T>
+using AnyAveragePool = PoolByRank<AveragePool<T>, average_pool_volume>;
+
 // The planes of a tensor with any number of spatial axes, and the shape with one element left of each.
 struct WholePlanes {
   int64_t count = 1, size = 1;
@@ -287,21 +344,24 @@ class GlobalMaxPool : public Selection<T> {
 
 std::vector<Row> pool_rows() {
   return {
-      {"", "MaxPool", 1, "selection", true, {}, make_op<MaxPool>, R"([
+      {"", "MaxPool", 1, "selection", true, {}, make_op<AnyMaxPool>, R"([
         {"inputs": [[2,3,7,8]], "attributes": {"kernel_shape": [3,3], "strides": [2,2], "pads": [1,1,1,1]}},
         {"inputs": [[2,3,7,8]], "attributes": {"kernel_shape": [3,2], "strides": [2,2], "ceil_mode": 1}},
         {"inputs": [[2,3,9,9]], "attributes": {"kernel_shape": [5,5], "pads": [2,2,2,2]}},
         {"inputs": [[2,3,9,9]], "attributes": {"kernel_shape": [2,3], "dilations": [3,2], "pads": [0,1,1,0]}},
         {"inputs": [[2,3,9,8]], "attributes": {"kernel_shape": [2,3], "strides": [2,2], "auto_pad": "SAME_UPPER"}},
-        {"inputs": [[2,3,11]], "attributes": {"kernel_shape": [3], "strides": [2]}, "outputs": 2}
+        {"inputs": [[2,3,11]], "attributes": {"kernel_shape": [3], "strides": [2]}, "outputs": 2},
+        {"inputs": [[2,3,5,4,6]], "attributes": {"kernel_shape": [3,2,2], "strides": [2,1,2], "pads": [1,0,1,1,1,0]}}
       ])"},
-      {"", "AveragePool", 1, "linear", true, {}, make_op<AveragePool>, R"([
+      {"", "AveragePool", 1, "linear", true, {}, make_op<AnyAveragePool>, R"([
         {"inputs": [[2,3,7,8]], "attributes": {"kernel_shape": [3,3], "strides": [2,2], "pads": [1,1,1,1]}},
         {"inputs": [[2,3,7,8]], "attributes": {"kernel_shape": [3,3], "strides": [2,2], "pads": [1,1,0,0], "count_include_pad": 1}},
         {"inputs": [[2,3,8,8]], "attributes": {"kernel_shape": [3,3], "strides": [2,2], "pads": [1,1,1,1], "ceil_mode": 1}},
         {"inputs": [[2,3,8,8]], "attributes": {"kernel_shape": [3,3], "strides": [2,2], "pads": [1,1,1,1], "ceil_mode": 1, "count_include_pad": 1}, "opset": 19},
         {"inputs": [[2,3,9]], "attributes": {"kernel_shape": [3], "dilations": [2], "pads": [1,0]}, "opset": 19},
-        {"inputs": [[2,3,9,8]], "attributes": {"kernel_shape": [2,3], "strides": [2,2], "auto_pad": "SAME_LOWER"}}
+        {"inputs": [[2,3,9,8]], "attributes": {"kernel_shape": [2,3], "strides": [2,2], "auto_pad": "SAME_LOWER"}},
+        {"inputs": [[2,3,5,4,6]], "attributes": {"kernel_shape": [3,2,2], "strides": [2,1,2], "pads": [1,0,1,1,1,0]}},
+        {"inputs": [[2,2,5,4,6]], "attributes": {"kernel_shape": [2,2,3], "strides": [2,2,2], "pads": [1,1,1,1,1,1], "count_include_pad": 1}}
       ])"},
       {"", "GlobalAveragePool", 1, "linear", true, {}, make_op<GlobalAveragePool>, R"([{"inputs": [[2,3,5,4]]}, {"inputs": [[2,3,6]]}])"},
       {"", "GlobalMaxPool", 1, "selection", true, {}, make_op<GlobalMaxPool>, R"([{"inputs": [[2,3,5,4]]}, {"inputs": [[2,3,6]]}])"},

@@ -310,27 +310,6 @@ using ReduceMax = Extreme<T, true>;
 template <class T>
 using ReduceMin = Extreme<T, false>;
 
-class ReduceProd : public Op {
- public:
-  explicit ReduceProd(const NodeInfo& info) : axes_(info) {}
-
-  void forward(Context& context) override {
-    const Tensor& x = context.input(0);
-    const Broadcast broadcast(x.shape(), axes_.kept(context));
-    Tensor& y = context.output(0, x.dtype(), axes_.out(context));
-    visit_number(x.dtype(), [&](auto zero) {
-      using S = decltype(zero);
-      const S* from = x.data<S>();
-      S* to = y.data<S>();
-      std::fill(to, to + y.count(), S(1));
-      broadcast.in_order([&](int64_t o, int64_t, int64_t at) { to[at] = wrapping_multiply(to[at], from[o]); });
-    });
-  }
-
- private:
-  Axes axes_;
-};
-
 template <class F>
 Row reduction(const char* type, const char* samples) {
   return {"", type, 1, F::linear ? "linear" : "custom", true, {}, make_reduction<F>, samples};
@@ -365,7 +344,6 @@ std::vector<Row> reduce_rows() {
       reduction<LogSumExpOf>("ReduceLogSumExp", kFloats),
       {"", "ReduceMax", 1, "selection", true, {}, make_op<ReduceMax>, kAxesInput},
       {"", "ReduceMin", 1, "selection", true, {}, make_op<ReduceMin>, kAxesInput},
-      {"", "ReduceProd", 1, "shape", false, {}, make_plain<ReduceProd>, kAxesInput},
   };
 }
 

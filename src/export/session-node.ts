@@ -1,7 +1,8 @@
 import { basename } from "node:path";
-import type { InferenceSession } from "onnxruntime-node";
+import type { InferenceSession, Tensor as OnnxValue } from "onnxruntime-node";
 import { BitwrightError } from "../errors.js";
-import type { Feeds, Tensor } from "../tensor.js";
+import type { Feeds, Tensor, TensorOf } from "../tensor.js";
+import { narrowFloats, widenFloats } from "./narrow-floats.js";
 import { loadOnnxRuntime } from "./onnxruntime-node.js";
 
 /** An ONNX file, as a path or as its bytes. */
@@ -16,7 +17,10 @@ export interface SessionOptions {
 
 /** An onnxruntime session on the CPU with default options: every graph optimization on, as users run it. */
 export interface Session {
-  /** @throws BitwrightError `invalid-data` when the feeds do not fit the model. */
+  /**
+   * Runs the model. float16 goes in and comes out as float32.
+   * @throws BitwrightError `invalid-data` when the feeds do not fit the model.
+   */
   run(feeds: Feeds): Promise<Record<string, Tensor>>;
   /** Frees the runtime's memory, which the garbage collector does not see. */
   release(): Promise<void>;
@@ -50,23 +54,39 @@ export async function openSession(
     },
     ...(optimizedModelPath === undefined ? {} : { optimizedModelFilePath: optimizedModelPath }),
   });
+  const halves = new Set(
+    session.inputMetadata.filter((input) => input.isTensor && input.type === "float16").map(({ name }) => name),
+  );
   return {
     async run(feeds) {
       try {
-        const inputs = Object.entries(feeds).map(([name, { dtype, data, dims }]) => [
-          name,
-          new runtime.Tensor(dtype, data, dims),
-        ]);
+        const inputs = Object.entries(feeds).map(([name, tensor]) => {
+          const { dtype, data, dims } = tensor;
+          const half = halves.has(name) && dtype === "float32";
+          return [
+            name,
+            half ? new runtime.Tensor("float16", narrowed(tensor), dims) : new runtime.Tensor(dtype, data, dims),
+          ];
+        });
         const outputs = await session.run(Object.fromEntries(inputs));
-        return Object.fromEntries(
-          Object.entries(outputs).map(([name, { type, dims, data }]) => [name, { dtype: type, dims, data } as Tensor]),
-        );
+        return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, asTensor(tensor)]));
       } catch (cause) {
         throw refused("invalid-data", "onnxruntime cannot run the model on these inputs", cause);
       }
     },
     release: () => session.release(),
   };
+}
+
+function narrowed({ data }: TensorOf<"float32">): Uint16Array {
+  return narrowFloats(data, "fp16") as Uint16Array;
+}
+
+function asTensor({ type, dims, data }: OnnxValue): Tensor {
+  if (type !== "float16") return { dtype: type, dims, data } as Tensor;
+  // Float16Array where JavaScript has it.
+  const { buffer, byteOffset, length } = data as Uint16Array;
+  return { dtype: "float32", dims, data: widenFloats(new Uint16Array(buffer, byteOffset, length), "fp16") };
 }
 
 async function createSession(

@@ -71,6 +71,10 @@ export function floatAttribute<T>(node: NodeProto, name: string, fallback: T): n
   return read(node, name, Kind.FLOAT)?.f ?? fallback;
 }
 
+export function floatsAttribute<T>(node: NodeProto, name: string, fallback: T): number[] | T {
+  return read(node, name, Kind.FLOATS)?.floats ?? fallback;
+}
+
 export function stringAttribute<T>(node: NodeProto, name: string, fallback: T): string | T {
   const attribute = read(node, name, Kind.STRING);
   return attribute === undefined ? fallback : decoder.decode(attribute.s);

@@ -98,6 +98,7 @@ export function sampleAnalysis(count: number): Analysis {
     roundedWeights: {},
     biasShifts: {},
     floatKernels: [],
+    saturates: false,
     sites,
     criteria: {
       direct: Object.fromEntries(

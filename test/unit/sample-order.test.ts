@@ -64,6 +64,19 @@ const recurrent = (turned: boolean) =>
     .node("MatMul", ["s", "v"], ["y"], {}, { name: "last" })
     .output("y");
 
+/** A table of positions, whose rows every sample adds. */
+const withPositions = () =>
+  buildModel(17)
+    .input("x", ["N", "T", width])
+    .constant("w", randomTensor([width, width], 2))
+    .constant("positions", randomTensor([1000, width], 4))
+    .constant("start", { dtype: "int64", dims: [1], data: BigInt64Array.of(0n) })
+    .node("Shape", ["x"], ["end"], { start: 1n, end: 2n })
+    .node("Slice", ["positions", "start", "end", "start"], ["p"], {}, { name: "positions" })
+    .node("Add", ["x", "p"], ["s"])
+    .node("MatMul", ["s", "w"], ["y"], {}, { name: "first" })
+    .output("y");
+
 /** The state, which has its samples second, is the first input. */
 const stateful = () =>
   buildModel(17)
@@ -83,7 +96,7 @@ const stateful = () =>
 async function batchOf(model: ModelBuilder, batchSize = 8): Promise<number> {
   const dataset = await datasetFrom({ x }, { splits: { calibration: [0, 6], search: [6, 12] } });
   await using workspace = await openWorkspace(backend, model.build(), dataset, resolveOptions({ batchSize }));
-  return workspace.batchSize;
+  return await workspace.samplesAtOnce();
 }
 
 describe("samples whose derivatives are told apart share batches", () => {
@@ -96,6 +109,10 @@ describe("samples whose derivatives are told apart share batches", () => {
     expect(await batchOf(stepsFirst())).toBe(1);
     expect(await batchOf(rows([1n, 0n, 2n]))).toBe(1);
     expect(await batchOf(mixed())).toBe(1);
+  });
+
+  it("nor where all of them read the same rows of a table, which only tells what they do to it together", async () => {
+    expect(await batchOf(withPositions())).toBe(1);
   });
 
   it("along the second axis of what recurrent layers read", async () => {

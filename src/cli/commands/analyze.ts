@@ -3,6 +3,7 @@ import { writeAnalysis } from "../../analysis-node.js";
 import { type AnalyzeOptions, analyze } from "../../analyze.js";
 import { bindingOf } from "../../binding.js";
 import { measuredFloatKernels } from "../../cost/float-kernels-node.js";
+import { saturates } from "../../cost/saturation-node.js";
 import { measureWorkspaceLatency } from "../../cost/workspace-latency-node.js";
 import { methods } from "../../methods.js";
 import { readModelFile } from "../../onnx/model-node.js";
@@ -63,6 +64,7 @@ async function analyzeModel(path: string, options: Options, session: Session): P
     ...partsOf(options),
     binding,
     known,
+    findSaturation: saturates,
     findFloatKernels: (ranges) => measuredFloatKernels(workspace, ranges, { onProgress, signal }),
     ...(options.latency && {
       measureLatency: (ranges) => measureWorkspaceLatency(workspace, ranges, { onProgress, signal }),

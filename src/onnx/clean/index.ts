@@ -19,6 +19,8 @@ import { nodeNames } from "./node-names.js";
 import type { Change, Pass } from "./pass.js";
 import { dropStaleTypes } from "./stale-types.js";
 import { staticReshape } from "./static-reshape.js";
+import { unfuseProducts } from "./unfuse-products.js";
+import { widenHalves } from "./widen-halves.js";
 
 export type { Change, Pass } from "./pass.js";
 
@@ -27,6 +29,8 @@ export const cleanPasses: readonly Pass[] = [
   nodeNames,
   defaultInputs,
   constantNodes,
+  widenHalves,
+  unfuseProducts,
   foldConstants,
   inlineBranches,
   staticReshape,

@@ -9,6 +9,7 @@ import { contentOf } from "./content.js";
 import { contentOfOutput } from "./contents.js";
 import { staticDims } from "./dims.js";
 import { type Facts, Operands, type TypeRule } from "./operands.js";
+import { attentionTypes, microsoftTypes } from "./types-attention.js";
 import { cutTypes } from "./types-cut.js";
 import { elementwiseTypes } from "./types-elementwise.js";
 import { generateTypes } from "./types-generate.js";
@@ -16,13 +17,18 @@ import { layerTypes } from "./types-layers.js";
 import { layoutTypes } from "./types-layout.js";
 import { reduceTypes } from "./types-reduce.js";
 
-const typeRules: Readonly<Record<string, TypeRule>> = {
-  ...elementwiseTypes,
-  ...layerTypes,
-  ...layoutTypes,
-  ...cutTypes,
-  ...reduceTypes,
-  ...generateTypes,
+/** By domain and operator. */
+const typeRules: Readonly<Record<string, Readonly<Record<string, TypeRule>>>> = {
+  "": {
+    ...elementwiseTypes,
+    ...layerTypes,
+    ...layoutTypes,
+    ...cutTypes,
+    ...reduceTypes,
+    ...generateTypes,
+    ...attentionTypes,
+  },
+  "com.microsoft": microsoftTypes,
 };
 
 /** Shape arithmetic works on vectors of a few numbers; longer contents are worked out only when they are folded. */
@@ -75,8 +81,7 @@ export function operandsOf(graph: Graph, facts: GraphFacts, node: NodeProto): Op
 
 /** Types of a node's outputs; empty for operators without a rule. */
 export function inferTypes(op: Operands): readonly ValueType[] {
-  if (canonicalDomain(op.node.domain) !== "") return [];
-  const types = typeRules[op.node.opType]?.(op) ?? [];
+  const types = typeRules[canonicalDomain(op.node.domain)]?.[op.node.opType]?.(op) ?? [];
   return types.map(({ dataType, dims }) => ({ dataType, dims: dims?.map(sensible) }));
 }
 

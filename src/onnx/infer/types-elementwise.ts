@@ -43,7 +43,7 @@ export const elementwiseTypes: Readonly<Record<string, TypeRule>> = {
     sameAsFirst,
     "Relu LeakyRelu PRelu Sigmoid Tanh Elu Selu Celu ThresholdedRelu HardSigmoid HardSwish Mish Softplus Softsign Gelu Swish " +
       "Erf Exp Log Sqrt Reciprocal Abs Neg Sign Floor Ceil Round Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh " +
-      "Identity Clip Dropout Softmax LogSoftmax Hardmax LayerNormalization RMSNormalization InstanceNormalization " +
+      "Identity Clip Dropout Softmax LogSoftmax Hardmax LayerNormalization RMSNormalization SimplifiedLayerNormalization InstanceNormalization " +
       "GroupNormalization BatchNormalization LRN LpNormalization MeanVarianceNormalization CumSum Trilu Shrink " +
       "ScatterND ScatterElements Scatter BitwiseNot Not",
   ),

@@ -1,6 +1,7 @@
 import { intAttribute, tensorAttribute } from "../attributes.js";
 import { TensorProto_DataType as Code } from "../generated/onnx_pb.js";
 import type { Dim } from "../value-types.js";
+import { normalizeAxis } from "./dims.js";
 import type { Operands, TypeRule } from "./operands.js";
 
 const shape: TypeRule = (op) => {
@@ -30,10 +31,23 @@ const range: TypeRule = (op) => {
   return [{ dataType: op.type(), dims: [known ? Math.max(0, Math.ceil((limit - start) / delta)) : undefined] }];
 };
 
+const eyeLike: TypeRule = (op) => [{ dataType: intAttribute(op.node, "dtype", op.type()), dims: op.dims() }];
+
+const oneHot: TypeRule = (op) => {
+  const dims = op.dims();
+  const rank = dims && dims.length + 1;
+  const axis = rank === undefined ? undefined : normalizeAxis(intAttribute(op.node, "axis", -1), rank);
+  return [
+    { dataType: op.type(2), dims: axis === undefined ? undefined : dims?.toSpliced(axis, 0, op.elements(1)?.[0]) },
+  ];
+};
+
 /** Operators that make tensors of shapes and numbers. */
 export const generateTypes: Readonly<Record<string, TypeRule>> = {
   Shape: shape,
   Size: () => [{ dataType: Code.INT64, dims: [] }],
   ConstantOfShape: constantOfShape,
   Range: range,
+  EyeLike: eyeLike,
+  OneHot: oneHot,
 };

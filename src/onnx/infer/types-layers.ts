@@ -2,7 +2,7 @@ import { intAttribute, intsAttribute, stringAttribute } from "../attributes.js";
 import { TensorProto_DataType as Code } from "../generated/onnx_pb.js";
 import type { Dim, ValueType } from "../value-types.js";
 import { broadcastDims } from "./dims.js";
-import type { Operands, TypeRule } from "./operands.js";
+import { type Operands, shaped, type TypeRule } from "./operands.js";
 
 /** Where a window slides along one axis. */
 interface Window {
@@ -131,6 +131,17 @@ const recurrent: TypeRule = (op) => {
   return [{ dataType: op.type(), dims: all }, state, state];
 };
 
+/** The labels of the result name axes of the operands; those behind an ellipsis are left open. */
+const einsum = shaped((op) => {
+  const [left = "", result] = stringAttribute(op.node, "equation", "").replaceAll(" ", "").split("->");
+  if (result === undefined || left.includes(".")) return undefined;
+  const sizes = new Map<string, Dim>();
+  for (const [port, labels] of left.split(",").entries()) {
+    for (const [axis, label] of [...labels].entries()) sizes.set(label, sizes.get(label) ?? op.dims(port)?.[axis]);
+  }
+  return [...result].map((label) => sizes.get(label));
+});
+
 /** Operators that hold a model's weights, and pooling. */
 export const layerTypes: Readonly<Record<string, TypeRule>> = {
   Conv: conv,
@@ -143,6 +154,7 @@ export const layerTypes: Readonly<Record<string, TypeRule>> = {
   GlobalLpPool: globalPool,
   Gemm: gemm,
   MatMul: matMul,
+  Einsum: einsum,
   RNN: recurrent,
   GRU: recurrent,
   LSTM: recurrent,

@@ -78,6 +78,13 @@ const gather = shaped((op) => {
   return [...dims.slice(0, axis), ...indices, ...dims.slice(axis + 1)];
 });
 
+const gatherNd = shaped((op) => {
+  const [dims, indices] = [op.dims(), op.dims(1)];
+  const taken = indices?.at(-1);
+  if (dims === undefined || indices === undefined || typeof taken !== "number") return undefined;
+  return [...indices.slice(0, -1), ...dims.slice(intAttribute(op.node, "batch_dims", 0) + taken)];
+});
+
 const pad = shaped((op) => {
   const dims = op.dims();
   const pads = op.parameters(1, "pads");
@@ -147,6 +154,7 @@ export const layoutTypes: Readonly<Record<string, TypeRule>> = {
   Concat: concat,
   Gather: gather,
   GatherElements: (op) => [{ dataType: op.type(), dims: op.dims(1) }],
+  GatherND: gatherNd,
   Pad: pad,
   Expand: expand,
   Tile: tile,

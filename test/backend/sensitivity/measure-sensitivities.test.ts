@@ -19,6 +19,7 @@ const empty: Analysis = {
   ranges: {},
   biasShifts: {},
   floatKernels: [],
+  saturates: false,
   sites: [],
   criteria: {},
   interactions: noInteractions,

@@ -84,7 +84,7 @@ describe("weights rounded with error feedback", () => {
 
   it("are what the simulation and the written file compute with", async () => {
     const { engine, simulator, target, layers, dataset } = workspace;
-    const analysis = { roundedWeights: await roundWeights(options()), biasShifts: {} };
+    const analysis = { roundedWeights: await roundWeights(options()), biasShifts: {}, saturates: false };
     const choices = new Map(layers.map(({ node }) => [node, { weight: "int4", activation: "float" }] as const));
     const layout = target.layout(workspace.model, choices, new Map(), layoutOptions(workspace, analysis));
     const expected = await roundedWeight(workspace, analysis.roundedWeights, layers[0] as WeightedLayer, "int4");
@@ -128,7 +128,7 @@ describe("blocks rounded with error feedback", () => {
         product,
         choices,
         new Map(),
-        layoutOptions(own, { roundedWeights, biasShifts: {} }),
+        layoutOptions(own, { roundedWeights, biasShifts: {}, saturates: false }),
       );
       await own.simulator.apply(layout);
       const session = await openSession(writeModel(exportModel(product, layout)));

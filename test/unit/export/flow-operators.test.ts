@@ -157,7 +157,7 @@ async function optimizedOperators(bytes: Uint8Array): Promise<string[]> {
 /** Runs a model all integer, compares it with the simulation, and returns the operators that onnxruntime made of it. */
 async function operatorsWhenInteger(model: OnnxModel, feeds: Parameters<typeof simulate>[2]): Promise<string[]> {
   const plan = new Map(ortCpu.layers(model).map(({ node }) => [node, integer]));
-  const layout = ortCpu.layout(model, plan, await observeRanges(model, feeds));
+  const layout = ortCpu.layout(model, plan, await observeRanges(model, feeds), { reduceRange: true });
   const bytes = writeModel(exportModel(model, layout));
   const outputs = await runOnnx(bytes, feeds, { optimization: "all" });
   const simulated = await simulate(model, layout, feeds);

@@ -52,7 +52,7 @@ function planOf(choose: (choices: readonly LayerChoice[]) => LayerChoice | undef
 }
 
 async function check(name: string, plan: Map<string, LayerChoice>) {
-  const layout = ortCpu.layout(model, plan, ranges);
+  const layout = ortCpu.layout(model, plan, ranges, { reduceRange: true });
   const exported = exportModel(model, layout);
   const path = join(folder, `${name}.onnx`);
   await writeModelFile(exported, path);

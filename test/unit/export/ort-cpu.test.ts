@@ -28,7 +28,7 @@ function allInteger(model: OnnxModel): Map<string, LayerChoice> {
 }
 
 async function layoutAndOutputs(model: OnnxModel, feeds: Feeds, plan: ReadonlyMap<string, LayerChoice>) {
-  const layout = ortCpu.layout(model, plan, await observeRanges(model, feeds));
+  const layout = ortCpu.layout(model, plan, await observeRanges(model, feeds), { reduceRange: true });
   const exported = exportModel(model, layout);
   return {
     layout,
