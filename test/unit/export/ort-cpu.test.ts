@@ -196,6 +196,24 @@ describe("weights and biases", () => {
     for (const { quantizer, kernel } of layout.weights) expect(quantizer.qmax).toBe(kernel === "integer" ? 63 : 127);
   });
 
+  it("of 4 bits keep what they were rounded to where those of 8 bits have to do with 7", async () => {
+    const model = mixedNetwork();
+    const ranges = await observeRanges(model, { x: randomTensor([1, 3, 16, 16], 1) });
+    const valuesOf = (weight: "int4" | "int8") => {
+      const choices = new Map([["stem", { weight, activation: "int8" } as const]]);
+      const layout = ortCpu.layout(model, choices, ranges, {
+        reduceRange: true,
+        roundedWeights: ({ weight: { dims, channels } }) => ({
+          scales: new Float32Array(channels).fill(0.5),
+          values: new Float32Array(dims.reduce((count, size) => count * size)).fill(0.5),
+        }),
+      });
+      return layout.weights[0]!.values;
+    };
+    expect(new Set(valuesOf("int4"))).toEqual(new Set([0.5]));
+    expect(valuesOf("int8")).toBeUndefined();
+  });
+
   it("take scales from the caller", async () => {
     const model = mixedNetwork();
     const ranges = await observeRanges(model, { x: randomTensor([1, 3, 16, 16], 1) });

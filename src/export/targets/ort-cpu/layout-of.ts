@@ -104,7 +104,7 @@ function weightOf(
   if (!takesScales(format)) {
     return { ...place, quantizer: kept(() => quantizerOfWeight(layer, weight, format)), storage: format, kernel };
   }
-  const reduceRange = kernel === "integer" && options.reduceRange === true;
+  const reduceRange = format === "int8" && kernel === "integer" && options.reduceRange === true;
   const rounded = reduceRange ? undefined : options.roundedWeights?.(layer, format);
   const scales = rounded === undefined ? options : { weightScales: () => rounded.scales };
   const nearest = quantizerOfWeight(layer, weight, format, { ...scales, reduceRange });
