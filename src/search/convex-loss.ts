@@ -1,3 +1,4 @@
+import { smallestEigenvalue } from "../smallest-eigenvalue.js";
 import type { Quantity } from "./linear-form.js";
 import type { Assignment, SearchGroup } from "./problem.js";
 import { choiceOffsets } from "./score.js";
@@ -96,22 +97,6 @@ function leastDiagonal(costs: Float64Array, row: Float64Array, own: number): num
   }, own);
 }
 
-/** An estimate, from above, by power iteration on the matrix turned around within Gershgorin's bound. */
-function smallestEigenvalue(matrix: readonly Float64Array[]): number {
-  const bound = matrix.reduce((most, row) => Math.max(most, sumOf(row, Math.abs)), 0);
-  // No eigenvector is known beforehand; a vector without a pattern is orthogonal to none.
-  let vector = Float64Array.from(matrix, (_, i) => Math.sin(1 + i * i));
-  let value = 0;
-  for (let iteration = 0; iteration < 200; iteration++) {
-    const product = Float64Array.from(matrix, (row, i) => bound * vector[i]! - dot(row, vector));
-    const length = Math.sqrt(dot(product, product));
-    if (length === 0) break;
-    value = bound - length / Math.sqrt(dot(vector, vector));
-    vector = product.map((entry) => entry / length);
-  }
-  return value;
-}
-
 /** Whether matrix + scale * identity has a Cholesky decomposition. */
 function isPositiveDefinite(matrix: readonly Float64Array[], scale: number): boolean {
   const factor = matrix.map((row) => Float64Array.from(row));
@@ -131,8 +116,4 @@ function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
   return sum;
-}
-
-function sumOf(values: Float64Array, of: (value: number) => number): number {
-  return values.reduce((sum, value) => sum + of(value), 0);
 }

@@ -1,5 +1,6 @@
 import { decodeFloats } from "../base64.js";
 import type { Format, LayerChoice } from "../formats.js";
+import { smallestEigenvalue } from "../smallest-eigenvalue.js";
 import { significantTerms } from "./interactions/significant-terms.js";
 import { activationSites, weightSite } from "./site-ids.js";
 
@@ -74,7 +75,27 @@ function withoutNoise(matrix: Matrix, projections: StoredProjections, choices: r
   const { probes, samples } = projections;
   const sites = choices.map(({ site }) => site);
   const significant = significantTerms({ u: projectionsOf(projections), probes, samples }, sites);
-  return matrix.map((row, i) => row.map((term, j) => (significant[Math.max(i, j)]![Math.min(i, j)] === 1 ? term : 0)));
+  const kept = matrix.map((row, i) =>
+    row.map((term, j) => (significant[Math.max(i, j)]![Math.min(i, j)] === 1 ? term : 0)),
+  );
+  const scale = definiteScale(kept, sites);
+  return scale === 1 ? kept : kept.map((row, i) => row.map((term, j) => (sites[i] === sites[j] ? term : scale * term)));
+}
+
+/** What is left of the terms of single sites in the configuration whose terms between sites cancel them most. */
+const leastLeft = 0.05;
+
+/**
+ * By how much terms between sites have to be scaled down so that no configuration is predicted to cost nothing, or less: all terms together are positive
+ * semi-definite, but some of them alone need not be.
+ */
+function definiteScale(matrix: Matrix, sites: readonly string[]): number {
+  const roots = matrix.map((row, i) => Math.sqrt(row[i]!));
+  const normed = matrix.map((row, i) =>
+    Float64Array.from(row, (term, j) => (sites[i] === sites[j] || term === 0 ? 0 : term / (roots[i]! * roots[j]!))),
+  );
+  if (normed.every((row) => row.every((term) => term === 0))) return 1;
+  return Math.min(1, (1 - leastLeft) / Math.max(0, -smallestEigenvalue(normed)));
 }
 
 /** The indices of the choices that a configuration takes; layers that are not in it stay float. */

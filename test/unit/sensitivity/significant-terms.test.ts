@@ -62,3 +62,26 @@ describe("terms between sites", () => {
     expect(predictLoss({ ...interactions, choices: sameSite }, [0, 2]).loss).toBe((2 + 8 + 2 * 4) / 2);
   });
 });
+
+describe("terms that were left in", () => {
+  it("are scaled down until no configuration is predicted to cost nothing", () => {
+    // Three sites that oppose each other by more than all three together can.
+    const samples = 900;
+    const u = new Float32Array(samples * 3);
+    for (let n = 0; n < samples; n++) {
+      u[n * 3] = n % 2 === 0 ? 1 : -1;
+      u[n * 3 + 1] = -u[n * 3]! * (1 + 0.1 * (n % 3));
+      u[n * 3 + 2] = -u[n * 3]! * (1 + 0.1 * (n % 5));
+    }
+    const term = (i: number, j: number) => (i === j ? 1 : -0.8);
+    const interactions: Interactions = {
+      source: "fisher",
+      choices: ["a", "b", "c"].map((name) => ({ site: `${name}/weight`, format: "int4" })),
+      matrix: [0, 1, 2].map((i) => [0, 1, 2].map((j) => term(i, j))),
+      projections: { probes: 1, samples, data: encodeFloats(u) },
+    };
+    // 1/2 (3 - 6 * 0.8) would be below zero; the smallest eigenvalue of the terms between sites is -1.6.
+    expect(predictLoss(interactions, [0, 1, 2]).loss).toBeCloseTo(0.5 * (3 - (6 * 0.8 * 0.95) / 1.6), 4);
+    expect(predictLoss(interactions, [0]).loss).toBe(0.5);
+  });
+});
