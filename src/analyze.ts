@@ -89,7 +89,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
               onProgress,
               signal,
             }),
-          await workspace.samplesAtOnce(),
+          await workspace.samplesAtOnce(dataset),
         ));
   const correctsBiases = workspace.layers.some(({ bias }) => bias !== undefined);
   const biasShifts =
@@ -106,7 +106,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
               onProgress,
               signal,
             }),
-          await workspace.samplesAtOnce(),
+          await workspace.samplesAtOnce(dataset),
         )
       : {});
 
@@ -161,7 +161,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     engine,
     dataset,
     samples,
-    batchSize: runsModel ? await workspace.samplesAtOnce() : run.batchSize,
+    batchSize: runsModel ? await workspace.samplesAtOnce(dataset) : run.batchSize,
     evaluator,
     sites,
     weight: (site: Site) => workspace.weight(site.tensor),

@@ -41,8 +41,11 @@ export interface Workspace extends AsyncDisposable {
   readonly simulator: Simulator;
   readonly loss: LossName;
   readonly divergence: Divergence;
-  /** Samples in a batch where each sample's own derivatives or errors are wanted. */
-  samplesAtOnce(): Promise<number>;
+  /**
+   * Samples in a batch where each sample's own derivatives or errors are wanted.
+   * @param dataset - Whose samples can be run in any order.
+   */
+  samplesAtOnce(dataset: Dataset): Promise<number>;
   /** Scales with the least squared error for every layer's weight. */
   readonly weightScales: WeightScales;
   weight(initializer: string): TensorOf<"float32">;
@@ -87,8 +90,8 @@ export async function openWorkspace(
     simulator: new Simulator(engine, model),
     loss: options.loss ?? (divergence === "kl" ? "kl" : "mse"),
     divergence,
-    samplesAtOnce: () => {
-      atOnce ??= batchOfSamples(engine, dataset, model, layers, options.batchSize);
+    samplesAtOnce: (stepwise) => {
+      atOnce ??= batchOfSamples(engine, stepwise, model, layers, options.batchSize);
       return atOnce;
     },
     weightScales,

@@ -96,7 +96,7 @@ const stateful = () =>
 async function batchOf(model: ModelBuilder, batchSize = 8): Promise<number> {
   const dataset = await datasetFrom({ x }, { splits: { calibration: [0, 6], search: [6, 12] } });
   await using workspace = await openWorkspace(backend, model.build(), dataset, resolveOptions({ batchSize }));
-  return await workspace.samplesAtOnce();
+  return await workspace.samplesAtOnce(workspace.dataset);
 }
 
 describe("samples whose derivatives are told apart share batches", () => {
