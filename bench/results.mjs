@@ -33,8 +33,8 @@ const convolutional = [
   "mobilenetv1_0.25_224_bn",
   "mobilenetv2_1.0_224",
 ];
-/** Shares of the float model's file and time at which methods are compared. */
-const [sizes, times] = [options.sizes.split(","), options.times.split(",")];
+/** Shares of the float model's file and time at which methods are compared. Without times nothing is timed, and multiply-accumulates stand for time. */
+const [sizes, times] = [options.sizes, options.times].map((list) => list.split(",").filter((share) => share !== ""));
 
 const names = positionals.length > 0 ? positionals : convolutional;
 const models = names.map((name) => ({ name, folder: join(options.out, name), ...zooModel(options.zoo, name) }));
@@ -57,7 +57,7 @@ function analyzeAndJudge({ model, manifest, folder }) {
     const args = ["--criteria", options.criteria, "--interactions", source, "--samples", options.samples, ...more];
     must(["analyze", model, "--data", manifest, ...args, "-o", analysisPath(folder, source)]);
   };
-  analyze("fisher", "--latency");
+  analyze("fisher", ...(times.length > 0 ? ["--latency"] : []));
   // What is in the file already is not computed again.
   if (!existsSync(analysisPath(folder, "hessian"))) {
     copyFileSync(analysisPath(folder, "fisher"), analysisPath(folder, "hessian"));
@@ -121,7 +121,11 @@ ${markdownTable(
   models.flatMap((model) => fronts(model, "size", sizes)),
 )}
 
-## At equal measured latency
+${times.length === 0 ? "" : atEqualLatency()}`;
+}
+
+function atEqualLatency() {
+  return `## At equal measured latency
 
 What the latency models, which searches minimize and limit time by, were off by in their own checks of whole configurations: ${models.map(latencyError).join(", ")}. Where that is much, the machine was
 busy when the parts were timed, and sizes and latencies above suffer from it as well: searches minimize both.
