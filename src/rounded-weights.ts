@@ -1,6 +1,6 @@
 import { decodeBytes, decodeFloats, encodeBytes, encodeFloats } from "./base64.js";
 import { BitwrightError } from "./errors.js";
-import { dequantizeCodes, scaleCount } from "./export/codes.js";
+import { dequantizeCodes, eachStretch, scaleCount } from "./export/codes.js";
 import type { LayerWeight, WeightedLayer } from "./export/layers.js";
 import type { RoundedWeight, RoundedWeights } from "./export/weight-quantizer.js";
 import { type BlockedFormat, type Format, formats, isBlocked, type WeightFormat } from "./formats.js";
@@ -61,9 +61,11 @@ function readWeight(saved: SavedWeight, layer: WeightedLayer, format: WeightForm
     throw unusable(weight, format, `${weight.channels} scales and ${count} codes in base64`);
   }
   const codes = packed ? unpackCodes(bytes, 4, true, count) : new Int8Array(bytes.buffer);
-  const inner = elementCount(weight.dims.slice(weight.channelAxis + 1));
   const values = new Float32Array(count);
-  for (let i = 0; i < count; i++) values[i] = codes[i]! * scales[Math.floor(i / inner) % weight.channels]!;
+  const granularity = { kind: "channel", axis: weight.channelAxis } as const;
+  eachStretch(weight.dims, granularity, (begin, end, first, step) => {
+    for (let i = begin, s = first; i < end; i++, s += step) values[i] = codes[i]! * scales[s]!;
+  });
   return { scales, values };
 }
 

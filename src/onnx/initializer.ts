@@ -107,9 +107,9 @@ export function readExactTensor(proto: TensorProto): Tensor | undefined {
 }
 
 /**
- * Stores a tensor under a name, made when it is written, so that a model can be larger than memory.
+ * Stores a tensor under a name, made when its data is asked for: a model can be larger than memory, and its size costs nothing to know.
  * @param dataType - As for {@link makeTensor}.
- * @param make - Gives the tensor of these dimensions; called each time the data is asked for, once for a small one.
+ * @param make - Gives the tensor of these dimensions; called each time the data of a large one is asked for, once for a small one.
  */
 export function makeLazyTensor(
   name: string,
@@ -118,13 +118,18 @@ export function makeLazyTensor(
   make: () => Tensor,
 ): TensorProto {
   const length = packedBytes(elementCount(dims), dataTypeInfo(dataType)!.bits);
-  if (length < lazyFrom) return makeTensor(name, make(), dataType);
   const proto = create(TensorProtoSchema, { name, dataType, dims: dims.map(BigInt) });
-  setLazyBytes(
-    proto,
-    computedBytes(length, () => makeTensor(name, make(), dataType).rawData),
-  );
+  const bytes = () => makeTensor(name, make(), dataType).rawData;
+  setLazyBytes(proto, computedBytes(length, length < lazyFrom ? once(bytes) : bytes));
   return proto;
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 /** A one-dimensional int64 tensor, as shapes, axes and pads are stored. */
