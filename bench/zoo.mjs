@@ -73,6 +73,7 @@ function row(name) {
   if (status !== 0 && status !== 3) return [name, `failed with exit code ${status}`];
   const plan = JSON.parse(readFileSync(join(options.out, `${name}.plan.json`), "utf8"));
   const { before, after, verified, layers } = plan;
+  const { keepRatio } = verified.change;
   const value = (figure) => (figure === null ? "" : metricValue(before.metric, figure));
   const formats = ["int8", "int4", "fp16", "float"].map((format) =>
     count(layers.filter(({ weight, weightFormat }) => weight !== null && weightFormat === format).length),
@@ -82,8 +83,8 @@ function row(name) {
     before.metric,
     value(before.value),
     value(after.value),
-    Number.isFinite(before.value) ? percent(after.value / before.value) : "",
-    verified.change?.keepRatio == null ? "" : percent(verified.change.keepRatio.low),
+    keepRatio === null ? "" : percent(keepRatio.value),
+    keepRatio === null ? "" : percent(keepRatio.low),
     percent(after.bytes / before.bytes, 1),
     `${verified.latencyRatio.toFixed(2)} x`,
     formats.join(" / "),
