@@ -16,7 +16,7 @@ import { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-node";
 import { loadBackend } from "../dist/backend/load-node.js";
 import { openDataset } from "../dist/data/open-node.js";
 import { EngineModel } from "../dist/evaluate/engine-model.js";
-import { findLayers } from "../dist/export/layers.js";
+import { findLayers, hasWeight } from "../dist/export/layers.js";
 import { narrowFloats, widenFloats } from "../dist/export/narrow-floats.js";
 import { inspect } from "../dist/inspect.js";
 import { cleanModel } from "../dist/onnx/clean/index.js";
@@ -71,39 +71,39 @@ process.exitCode = failures > 0 ? 1 : 0;
 
 function ofZoo(name) {
   const { model, manifest } = zooModel(options.zoo, name);
-  const feeds = async () => {
+  const open = async () => {
     const dataset = await openDataset(manifest);
     const selection = dataset.transductive ? "verify" : dataset.splits.verify.slice(0, samples);
     const batches = dataset.batches(selection, samples)[Symbol.asyncIterator]();
-    return (await batches.next()).value.feeds;
+    return { feeds: (await batches.next()).value.feeds, given: dataset.constants };
   };
-  return { name, path: model, feeds };
+  return { name, path: model, open };
 }
 
 function exported(path) {
   const arrays = { float32: Float32Array, int64: BigInt64Array };
-  const feeds = async () => {
+  const open = async () => {
     const stored = JSON.parse(readFileSync(join(dirname(path), `${basename(path).split(".")[0]}.feeds.json`), "utf8"));
     const tensor = ({ dtype, dims, data }) => ({
       dtype,
       dims,
       data: arrays[dtype].from(data, dtype === "int64" ? BigInt : Number),
     });
-    return Object.fromEntries(Object.entries(stored).map(([name, value]) => [name, tensor(value)]));
+    return { feeds: Object.fromEntries(Object.entries(stored).map(([name, value]) => [name, tensor(value)])) };
   };
-  return { name: basename(path, ".onnx"), path, feeds };
+  return { name: basename(path, ".onnx"), path, open };
 }
 
-async function row({ path, feeds: open }) {
+async function row({ path, open }) {
   const original = await readModelFile(path);
-  const { unsupported, layers } = await inspect(backend, original, { target: "ort-cpu", bytes: 0 });
+  const { feeds, given } = await open();
+  const { unsupported, layers } = await inspect(backend, original, { target: "ort-cpu", bytes: 0, given });
   const counts = [String(original.graph.node.length), String(layers.length)];
   if (unsupported.length > 0) {
     const list = unsupported.map(({ op, nodes }) => `${op} (${nodes.length})`).join(", ");
     return [...counts, "", "", "", "", "", `lacks ${list}`];
   }
-  const { model } = cleanModel(original);
-  const feeds = await open();
+  const { model } = cleanModel(original, { given });
   const halves = original.graph.initializer.some(({ dataType }) => dataType === 10 || dataType === 16);
   const forward = await forwardError(path, model, feeds);
   const found = await identities(model, feeds);
@@ -171,7 +171,11 @@ async function runFile(path, feeds) {
 
 async function identities(model, feeds) {
   const constants = new Graph(model);
-  const stored = new Set(findLayers(constants).map(({ weight }) => weight.initializer));
+  const stored = new Set(
+    findLayers(constants)
+      .filter(hasWeight)
+      .map(({ weight }) => weight.initializer),
+  );
   // Directions are those of products: a weight that something else reads too, as a tied embedding, stands still.
   const names = [...stored].filter((name) => constants.uses(name).length === 1);
   if (names.length === 0) throw new Error("no layer to differentiate in");
@@ -225,12 +229,9 @@ async function identities(model, feeds) {
   }
 }
 
-/** Steps of about 2^-bits of each weight, with random signs, whose sums with the weights are exact in float32. */
+/** Steps of about 2^-bits of each weight, with random signs, whose sums with the weights are exact in float32; zeros, as those of masks, stand still. */
 function exactSteps(weights, seed, bits) {
-  const largest = weights.reduce((most, weight) => Math.max(most, Math.abs(weight)), 2 ** -60);
-  return signs(weights.length, seed).map(
-    (sign, i) => sign * 2 ** (Math.floor(Math.log2(Math.abs(weights[i]) || largest)) - bits),
-  );
+  return signs(weights.length, seed).map((sign, i) => sign * 2 ** (Math.floor(Math.log2(Math.abs(weights[i]))) - bits));
 }
 
 /** One small step in each of three layers: the first, the last and one between them. */
