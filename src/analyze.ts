@@ -35,6 +35,8 @@ export interface AnalyzeOptions extends Control {
   readonly findSaturation?: (() => Promise<boolean>) | undefined;
   /** Measures how long configurations take on the target; a known model is kept. */
   readonly measureLatency?: ((ranges: ReadonlyMap<string, Range>) => Promise<LatencyModel>) | undefined;
+  /** Takes the float model's figure on the samples as soon as it is known, and may throw when nothing can be held against it. */
+  readonly onFloatFigure?: ((figure: number) => void) | undefined;
   /** Called whenever a part is finished, so that it can be saved. */
   readonly onPart?: ((analysis: Analysis) => Promise<void> | void) | undefined;
 }
@@ -123,7 +125,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
   );
   // Whose outputs are no numbers is found out before hours of work; what reads weights alone does without the run.
   const runsModel = quantizesActivations || !readsWeightsAlone(options);
-  if (runsModel) await evaluator.ready();
+  if (runsModel) options.onFloatFigure?.((await evaluator.ready()).float.metric);
   const sites = sitesOf(
     workspace,
     ranges,

@@ -7,6 +7,7 @@ import { measuredFloatKernels } from "./cost/float-kernels-node.js";
 import { typicalError } from "./cost/latency-model.js";
 import { saturates } from "./cost/saturation-node.js";
 import { measureWorkspaceLatency } from "./cost/workspace-latency-node.js";
+import { withinBand } from "./data/band.js";
 import type { Dataset } from "./data/dataset.js";
 import { openDataset } from "./data/open-node.js";
 import { requireSamples } from "./data/splits.js";
@@ -69,6 +70,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
     interactions: run.interactions,
     binding,
     known: options.analysis,
+    onFloatFigure: (float) => withinBand({ ...dataset.metric, float, quantized: float, kl: 0 }, limits),
     findSaturation: saturates,
     findFloatKernels: (ranges) => measuredFloatKernels(workspace, ranges, { onProgress, signal }),
     ...(needsLatency(limits, run) && {
