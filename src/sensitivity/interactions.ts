@@ -82,8 +82,11 @@ function withoutNoise(matrix: Matrix, projections: StoredProjections, choices: r
   return scale === 1 ? kept : kept.map((row, i) => row.map((term, j) => (sites[i] === sites[j] ? term : scale * term)));
 }
 
-/** What is left of the terms of single sites in the configuration whose terms between sites cancel them most. */
-const leastLeft = 0.05;
+/**
+ * What is left of the terms of single sites in the configuration whose terms between sites cancel them most. A search finds that one, and terms that stand out are
+ * the larger of what they are and what noise makes of them.
+ */
+const leastLeft = 0.5;
 
 /**
  * By how much terms between sites have to be scaled down so that no configuration is predicted to cost nothing, or less: all terms together are positive

@@ -81,7 +81,7 @@ describe("terms that were left in", () => {
       projections: { probes: 1, samples, data: encodeFloats(u) },
     };
     // 1/2 (3 - 6 * 0.8) would be below zero; the smallest eigenvalue of the terms between sites is -1.6.
-    expect(predictLoss(interactions, [0, 1, 2]).loss).toBeCloseTo(0.5 * (3 - (6 * 0.8 * 0.95) / 1.6), 4);
+    expect(predictLoss(interactions, [0, 1, 2]).loss).toBeCloseTo(0.5 * (3 - (6 * 0.8 * 0.5) / 1.6), 4);
     expect(predictLoss(interactions, [0]).loss).toBe(0.5);
   });
 });
