@@ -10,7 +10,7 @@ import { activationSites, weightSite } from "./sensitivity/site-ids.js";
 
 /** What is known about a model on a data set: enough to search without measuring again. Saved as analysis.json. */
 export interface Analysis {
-  readonly version: 3;
+  readonly version: 4;
   /** What it was made of; another model, data set or option set refuses it. */
   readonly binding: Binding;
   /** Range of every activation that the target may quantize, [min, max]. */

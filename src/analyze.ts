@@ -76,6 +76,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
         )
       : new Map<string, Range>(Object.entries(known.ranges).map(([name, [min, max]]) => [name, { min, max }]));
 
+  const saturates = known?.saturates ?? (quantizesActivations ? await options.findSaturation?.() : undefined) ?? false;
   const roundedWeights =
     known?.roundedWeights ??
     (run.rounding === "nearest"
@@ -88,6 +89,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
               samples: someSamples(dataset, "calibration", momentSamples),
               batchSize,
               seed: run.seed,
+              reduceRange: saturates,
               onProgress,
               signal,
             }),
@@ -102,7 +104,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
             measureBiasShifts({
               ...workspace,
               dataset,
-              rounded: (layer, format) => roundedWeight(workspace, roundedWeights, layer, format),
+              rounded: (layer, format) => roundedWeight(workspace, { roundedWeights, saturates }, layer, format),
               samples: someSamples(dataset, "calibration", shiftSamples),
               batchSize,
               onProgress,
@@ -114,7 +116,6 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
 
   const floatKernels =
     known?.floatKernels ?? (quantizesActivations ? await options.findFloatKernels?.(ranges) : undefined) ?? [];
-  const saturates = known?.saturates ?? (quantizesActivations ? await options.findSaturation?.() : undefined) ?? false;
   const latency = known?.latency ?? (await options.measureLatency?.(ranges));
 
   const { divergence } = workspace;
@@ -133,7 +134,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     await shapesOf(workspace, tensors),
   );
   const analysis: Analysis = {
-    version: 3,
+    version: 4,
     binding,
     ranges: Object.fromEntries([...ranges].map(([name, { min, max }]) => [name, [min, max] as const])),
     roundedWeights,

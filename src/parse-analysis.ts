@@ -14,14 +14,14 @@ import { type CriterionName, criteria } from "./sensitivity/index.js";
  */
 export function parseAnalysis(root: Field): Analysis {
   const version = root.at("version");
-  if (version.value !== 3) version.fail("3", "It was written by another version of bitwright; analyze again");
+  if (version.value !== 4) version.fail("4", "It was written by another version of bitwright; analyze again");
   const sites = root.at("sites").list().map(parseSite);
   const unfinished = root.at("unfinished");
   const meanSquaredLoss = root.at("meanSquaredLoss");
   const latency = root.at("latency");
   const { model, data, options } = root.at("binding").object(["model", "data", "options"]);
   return {
-    version: 3,
+    version: 4,
     binding: {
       model: model.text(),
       data: data.text(),

@@ -64,7 +64,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   if (options.verify !== false) requireSamples(dataset.splits, ["verify"]);
   const backend = options.backend ?? (await loadBackend());
   const binding = await bindingOf(original, dataset, run, options.analysis);
-  await using workspace = await openWorkspace(backend, original, dataset, run);
+  await using workspace = await openWorkspace(backend, original, dataset, run, options.analysis);
   const analysis = await analyze(workspace, {
     criteria: [run.criterion],
     interactions: run.interactions,

@@ -1,6 +1,6 @@
 import type { Analysis } from "./analysis.js";
 import type { Backend } from "./backend/backend.js";
-import { searchScale } from "./backend/kernels.js";
+import { leastErrorScales } from "./calibrate/least-error-scales.js";
 import { fitDataset } from "./data/check-model.js";
 import type { Dataset } from "./data/dataset.js";
 import { requireSamples } from "./data/splits.js";
@@ -8,17 +8,17 @@ import { BitwrightError } from "./errors.js";
 import { EngineModel } from "./evaluate/engine-model.js";
 import { type Divergence, divergenceFor } from "./evaluate/evaluator.js";
 import { Simulator } from "./evaluate/simulator.js";
-import { hasWeight, type WeightedLayer } from "./export/layers.js";
+import type { WeightedLayer } from "./export/layers.js";
 import { targets } from "./export/targets/index.js";
-import type { LayoutOptions, PlannedLayer, Target } from "./export/targets/target.js";
-import { quantizerOfWeight, takesScales, type WeightScales } from "./export/weight-quantizer.js";
-import { type Format, formats, type WeightFormat } from "./formats.js";
+import { hasReducedRange, type LayoutOptions, type PlannedLayer, type Target } from "./export/targets/target.js";
+import { quantizerOfWeight, type WeightScales } from "./export/weight-quantizer.js";
+import type { WeightFormat } from "./formats.js";
 import { type Change, cleanModel } from "./onnx/clean/index.js";
 import { Graph } from "./onnx/graph.js";
 import type { OnnxModel } from "./onnx/model.js";
 import type { Options } from "./options.js";
 import { roundTo } from "./round-to.js";
-import { readWeights, type SavedWeights } from "./rounded-weights.js";
+import { readWeights } from "./rounded-weights.js";
 import { batchOfSamples, samplesInFront } from "./sample-order.js";
 import type { LossName } from "./sensitivity/criterion.js";
 import type { TensorOf } from "./tensor.js";
@@ -46,13 +46,14 @@ export interface Workspace extends AsyncDisposable {
    * @param dataset - Whose samples can be run in any order.
    */
   samplesAtOnce(dataset: Dataset): Promise<number>;
-  /** Scales with the least squared error for every layer's weight. */
+  /** Scales with the least squared error for every layer's weight that is not known rounded. */
   readonly weightScales: WeightScales;
   weight(initializer: string): TensorOf<"float32">;
 }
 
 /**
  * Cleans a model up and loads it into the engine.
+ * @param known - What is known of it already: weights that it holds rounded need no scales.
  * @throws BitwrightError `unsupported-op` naming every node that the engine lacks; `invalid-model` when nothing can be quantized; `invalid-data`
  *   when a split that is needed has no samples.
  */
@@ -61,6 +62,7 @@ export async function openWorkspace(
   original: OnnxModel,
   data: Dataset,
   options: Options,
+  known?: Analysis,
 ): Promise<Workspace> {
   requireSamples(data.splits, ["calibration", "search"]);
   const dataset = fitDataset(data, original);
@@ -69,7 +71,7 @@ export async function openWorkspace(
   const layers = layersOf(model, options);
   const constants = new Graph(model);
   const weight = (initializer: string) => constants.constant(initializer) as TensorOf<"float32">;
-  const weightScales = await leastErrorScales(backend, layers, options.formats, weight);
+  const weightScales = await leastErrorScales(backend, layers, weight, known);
   const engine = await EngineModel.create(backend, samplesInFront(model, dataset), {
     threads: options.threads,
     ...(options.memory !== undefined && { memory: options.memory }),
@@ -103,14 +105,15 @@ export async function openWorkspace(
 /** The values that a layer's weight takes in a format. */
 export async function roundedWeight(
   { backend, weight, weightScales }: Pick<Workspace, "backend" | "weight" | "weightScales">,
-  saved: SavedWeights,
-  layer: WeightedLayer,
+  { roundedWeights, saturates }: Pick<Analysis, "roundedWeights" | "saturates">,
+  layer: PlannedLayer & WeightedLayer,
   format: WeightFormat,
 ): Promise<Float32Array> {
-  const rounded = readWeights(saved)(layer, format);
+  const rounded = readWeights(roundedWeights)(layer, format);
   if (rounded !== undefined) return rounded.values;
   const exact = weight(layer.weight.initializer);
-  return roundTo(backend, exact.data, exact.dims, quantizerOfWeight(layer, exact, format, { weightScales }));
+  const options = { weightScales, reduceRange: saturates && hasReducedRange(layer, format) };
+  return roundTo(backend, exact.data, exact.dims, quantizerOfWeight(layer, exact, format, options));
 }
 
 /** How layouts of this model round weights, and what they take off biases for it. */
@@ -152,41 +155,4 @@ function withFormats(layer: PlannedLayer, formats: Options["formats"]): PlannedL
     ...layer,
     choices: layer.choices.filter(({ weight, activation }) => allowed.has(weight) && allowed.has(activation)),
   };
-}
-
-function checkFinite(data: Float32Array, initializer: string): void {
-  let odd = 0;
-  while (odd < data.length && Number.isFinite(data[odd]!)) odd++;
-  if (odd === data.length) return;
-  throw new BitwrightError("invalid-model", "a weight is not finite", {
-    where: `initializer "${initializer}"`,
-    expected: "finite numbers",
-    received: `${data[odd]} at element ${odd}`,
-    remedy: "The training of this model broke down, or its file is damaged",
-  });
-}
-
-/** argmin over scales of sum (Q(w) - w)^2, channel by channel; searched once and kept. */
-async function leastErrorScales(
-  backend: Backend,
-  layers: readonly PlannedLayer[],
-  allowed: readonly Format[],
-  weight: (initializer: string) => TensorOf<"float32">,
-): Promise<WeightScales> {
-  const searched = allowed.filter((format) => format !== "float" && takesScales(format));
-  const widths = searched.map((format) => formats[format].bits);
-  // Weights of integer kernels may have to do with a bit less.
-  const limits = (widths.includes(8) ? [...widths, 7] : widths).map((bits) => 2 ** (bits - 1) - 1);
-  const found = new Map<string, Float32Array>();
-  for (const { weight: stored } of layers.filter(hasWeight)) {
-    const { data, dims } = weight(stored.initializer);
-    checkFinite(data, stored.initializer);
-    for (const limit of limits) {
-      const granularity = { kind: "channel", axis: stored.channelAxis } as const;
-      const spec = { bits: 8, signed: true, symmetric: true, granularity, qmin: -limit, qmax: limit };
-      const { scales } = await searchScale(backend, data, dims, spec, { kind: "mse" });
-      found.set(`${limit} ${stored.initializer}`, scales);
-    }
-  }
-  return ({ layer, limit }) => found.get(`${limit} ${layer.weight.initializer}`)!;
 }

@@ -3,8 +3,8 @@ import { BitwrightError } from "../errors.js";
 import type { EngineModel } from "../evaluate/engine-model.js";
 import { scaleIndices } from "../export/codes.js";
 import { hasWeight, storedIn, type WeightedLayer } from "../export/layers.js";
-import type { PlannedLayer } from "../export/targets/target.js";
-import { blockQuantizer, takesScales, type WeightScales } from "../export/weight-quantizer.js";
+import { hasReducedRange, type PlannedLayer } from "../export/targets/target.js";
+import { blockQuantizer, codeLimit, takesScales, type WeightScales } from "../export/weight-quantizer.js";
 import { type BlockedFormat, type Format, formats, isBlocked, type WeightFormat } from "../formats.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { type Control, Stage } from "../progress.js";
@@ -30,6 +30,8 @@ export interface RoundWeightsOptions extends Control {
   weight(initializer: string): TensorOf<"float32">;
   /** Scales under which each element is rounded by itself. */
   readonly weightScales: WeightScales;
+  /** As layouts will have it. */
+  readonly reduceRange: boolean;
 }
 
 interface Task {
@@ -107,7 +109,7 @@ function tasksOf({ layers, model }: RoundWeightsOptions): Task[] {
 function roundWeight(
   { layer, rows, formats: wanted }: Task,
   moments: Moments,
-  { weight: weightOf, weightScales }: RoundWeightsOptions,
+  { weight: weightOf, weightScales, reduceRange }: RoundWeightsOptions,
 ): Partial<Record<Format, SavedWeight>> {
   const weight = weightOf(layer.weight.initializer);
   const blocked = wanted.filter(isBlockOfFour).map((format) => {
@@ -121,7 +123,7 @@ function roundWeight(
   });
   const grids = wanted.filter(takesScales).map((format) => {
     const { bits } = formats[format];
-    const limit = 2 ** (bits - 1) - 1;
+    const limit = codeLimit(format, reduceRange && hasReducedRange(layer, format));
     const given = weightScales({ layer, weight, limit });
     const codes = new Int8Array(weight.data.length);
     return { format, bits, limit, given, scales: new Float32Array(given.length), codes };

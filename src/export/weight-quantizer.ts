@@ -10,7 +10,7 @@ import { largestFloat } from "./narrow-floats.js";
 export interface WeightRequest {
   readonly layer: WeightedLayer;
   readonly weight: TensorOf<"float32">;
-  /** Codes are symmetric, [-limit, limit]: 127 for int8, 63 for int8 of reduced range, 7 for int4. */
+  /** Codes are symmetric, [-limit, limit], as {@link codeLimit} says. */
   readonly limit: number;
 }
 
@@ -49,6 +49,14 @@ export interface WeightQuantizerOptions {
 }
 
 /**
+ * The largest code of a format, whose codes are symmetric.
+ * @param reduceRange - Of int8, the largest with which two products with codes of 8 bits fit into 16: 2 * 255 * 64 < 2^15.
+ */
+export function codeLimit(format: "int16" | "int8" | "int4", reduceRange: boolean): number {
+  return format === "int8" && reduceRange ? 64 : 2 ** (formats[format].bits - 1) - 1;
+}
+
+/**
  * The quantizer of a layer's weight in a format, with the scales that the format has; symmetric but for blocks.
  * @throws BitwrightError `invalid-option` when the scales are not usable.
  */
@@ -66,7 +74,7 @@ export function quantizerOfWeight(
     return { format, granularity, scales: usableScales(layer, layer.weight.channels, scales) };
   }
   if (!takesScales(format)) return symmetricQuantizer(layer, weight, format, minmaxScales, false);
-  return symmetricQuantizer(layer, weight, format, weightScales, format === "int8" && reduceRange);
+  return symmetricQuantizer(layer, weight, format, weightScales, reduceRange);
 }
 
 /** The quantizer of a table with one scale for each row. */
@@ -86,10 +94,9 @@ function symmetricQuantizer(
   scalesOf: WeightScales,
   reduceRange: boolean,
 ): Quantizer {
-  const { bits } = formats[format];
-  const limit = reduceRange ? 63 : 2 ** (bits - 1) - 1;
+  const limit = codeLimit(format, reduceRange);
   const scales = usableScales(layer, layer.weight.channels, scalesOf({ layer, weight, limit }));
-  return weightQuantizer(bits, limit, layer.weight.channelAxis, scales);
+  return weightQuantizer(formats[format].bits, limit, layer.weight.channelAxis, scales);
 }
 
 /** Whether the scales of a format can be given. With 16 bits there is nothing to win by clipping; floating formats have room at both ends. */

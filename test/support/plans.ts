@@ -92,7 +92,7 @@ export function sampleAnalysis(count: number): Analysis {
   ]).flatMap((pair, i) => pair.map((site) => ({ ...site, node: nodeName(i), op: "Conv", group: `weight ${i}` })));
   const cost = (i: number) => 10 ** -(i % 5);
   return {
-    version: 3,
+    version: 4,
     binding: { model: "m", data: "d", options: { samples: 64 } },
     ranges: { x: [-1, 1] },
     roundedWeights: {},

@@ -58,7 +58,7 @@ async function analyzeModel(path: string, options: Options, session: Session): P
   const model = await readModelFile(path);
   const binding = await bindingOf(model, dataset, resolved);
   const known = await resumableAnalysis(output, binding, force ? "replace" : "refuse", session.note);
-  await using workspace = await openWorkspace(await session.backend(), model, dataset, resolved);
+  await using workspace = await openWorkspace(await session.backend(), model, dataset, resolved, known);
   const { onProgress, signal } = session;
   const analysis = await analyze(workspace, {
     ...partsOf(options),

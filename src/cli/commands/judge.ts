@@ -48,7 +48,7 @@ async function judgeModel(path: string, options: Options, session: Session): Pro
   const dataset = await openData(options);
   const model = await readModelFile(path);
   const binding = await bindingOf(model, dataset, resolved, known);
-  await using workspace = await openWorkspace(await session.backend(), model, dataset, resolved);
+  await using workspace = await openWorkspace(await session.backend(), model, dataset, resolved, known);
   const { onProgress, signal } = session;
   const analysis = await analyze(workspace, {
     criteria: [...(Object.keys(known.criteria) as CriterionName[]), "direct"],

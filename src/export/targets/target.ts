@@ -1,4 +1,4 @@
-import type { LayerChoice } from "../../formats.js";
+import type { LayerChoice, WeightFormat } from "../../formats.js";
 import type { OnnxModel } from "../../onnx/model.js";
 import type { BiasCorrections } from "../bias-quantizer.js";
 import type { Layer } from "../layers.js";
@@ -33,14 +33,22 @@ export interface PlannedLayer extends Layer {
   readonly group: string;
 }
 
+/**
+ * Whether a layer's weight keeps to 7 bits in a format where {@link LayoutOptions.reduceRange} is set: in int8, if an integer kernel may multiply it. Whether one does
+ * in the end makes no difference, so that a weight has one error in a format.
+ */
+export function hasReducedRange({ choices }: PlannedLayer, format: WeightFormat): boolean {
+  return format === "int8" && choices.some(({ weight, activation }) => weight === format && activation !== "float");
+}
+
 export interface LayoutOptions extends Pick<WeightQuantizerOptions, "weightScales"> {
-  /** Weights that are not rounded to nearest; all are by default. They hold codes of full range. */
+  /** Weights that are not rounded to nearest; all are by default. */
   readonly roundedWeights?: RoundedWeights;
   /** What rounding the weights shifts the outputs by, to be taken off the biases; nothing by default. */
   readonly biasCorrections?: BiasCorrections;
   /**
-   * Keep the int8 weights of integer kernels to 7 bits. Processors with AVX2 but without VNNI add pairs of products in 16 bits,
-   * which 8-bit weights can overflow.
+   * Keep the int8 weights of layers that may run on integer kernels to 7 bits. Processors with AVX2 but without VNNI add pairs of products in
+   * 16 bits, which 8-bit weights can overflow.
    */
   readonly reduceRange?: boolean;
 }

@@ -14,7 +14,7 @@ afterEach(async () => {
 });
 
 const empty: Analysis = {
-  version: 3,
+  version: 4,
   binding: { model: "m", data: "d", options: {} },
   ranges: {},
   biasShifts: {},

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { roundWeights } from "../../../src/calibrate/round-weights.js";
 import { datasetFrom } from "../../../src/data/from-feeds.js";
-import type { WeightedLayer } from "../../../src/export/layers.js";
+import { hasWeight } from "../../../src/export/layers.js";
 import { exportModel } from "../../../src/export/qdq.js";
 import { openSession } from "../../../src/export/session-node.js";
+import type { WeightFormat } from "../../../src/formats.js";
 import { readModel, writeModel } from "../../../src/onnx/model.js";
 import { resolveOptions } from "../../../src/options.js";
-import { readWeights, saveWeight } from "../../../src/rounded-weights.js";
+import { readWeights, type SavedWeights, saveWeight } from "../../../src/rounded-weights.js";
 import type { TensorOf } from "../../../src/tensor.js";
 import { layoutOptions, openWorkspace, roundedWeight, type Workspace } from "../../../src/workspace.js";
 import { backend } from "../../support/backends.js";
@@ -41,7 +42,13 @@ const model = buildModel(17)
   .build();
 
 let workspace: Workspace;
-const options = () => ({ ...workspace, samples: workspace.dataset.splits.calibration, batchSize: 7, seed: 0 });
+const options = () => ({
+  ...workspace,
+  samples: workspace.dataset.splits.calibration,
+  batchSize: 7,
+  seed: 0,
+  reduceRange: false,
+});
 
 beforeAll(async () => {
   const dataset = await datasetFrom({ x }, { splits: { calibration: [0, 30], search: [30, 40] } });
@@ -68,14 +75,29 @@ async function addedVariance(values: Float32Array): Promise<number> {
   }).reduce((sum, value) => sum + value, 0);
 }
 
+/** The convolution's weight in a format. */
+function rounded(roundedWeights: SavedWeights, format: WeightFormat, saturates = false): Promise<Float32Array> {
+  const [layer] = workspace.layers.filter(hasWeight);
+  return roundedWeight(workspace, { roundedWeights, saturates }, layer!, format);
+}
+
 describe("weights rounded with error feedback", () => {
   it.each(["int8", "int4"] as const)("change outputs on other samples less than nearest ones, %s", async (format) => {
     const saved = await roundWeights(options());
-    const [layer] = workspace.layers;
-    const nearest = await addedVariance(await roundedWeight(workspace, {}, layer as WeightedLayer, format));
-    const fed = await addedVariance(await roundedWeight(workspace, saved, layer as WeightedLayer, format));
+    const fed = await addedVariance(await rounded(saved, format));
     expect(fed).toBeGreaterThan(0);
-    expect(fed).toBeLessThan(0.5 * nearest);
+    expect(fed).toBeLessThan(0.5 * (await addedVariance(await rounded({}, format))));
+  });
+
+  it("keep to 7 bits of int8 where the range is reduced, and change outputs less than nearest ones there too", async () => {
+    const saved = await roundWeights({ ...options(), reduceRange: true });
+    const full = await roundWeights(options());
+    expect(saved.w!.int4).toEqual(full.w!.int4);
+    const codes = new Int8Array(Buffer.from(saved.w!.int8!.codes, "base64"));
+    expect(codes.reduce((most, code) => Math.max(most, Math.abs(code)), 0)).toBe(64);
+    const fed = await addedVariance(await rounded(saved, "int8", true));
+    expect(fed).toBeGreaterThan(await addedVariance(await rounded(full, "int8")));
+    expect(fed).toBeLessThan(0.5 * (await addedVariance(await rounded({}, "int8", true))));
   });
 
   it("do not depend on the batch size", async () => {
@@ -87,7 +109,7 @@ describe("weights rounded with error feedback", () => {
     const analysis = { roundedWeights: await roundWeights(options()), biasShifts: {}, saturates: false };
     const choices = new Map(layers.map(({ node }) => [node, { weight: "int4", activation: "float" }] as const));
     const layout = target.layout(workspace.model, choices, new Map(), layoutOptions(workspace, analysis));
-    const expected = await roundedWeight(workspace, analysis.roundedWeights, layers[0] as WeightedLayer, "int4");
+    const expected = await rounded(analysis.roundedWeights, "int4");
     expect(layout.weights[0]!.values).toBe(expected);
 
     const session = await openSession(writeModel(exportModel(workspace.model, layout)));
@@ -121,7 +143,13 @@ describe("blocks rounded with error feedback", () => {
     const dataset = await datasetFrom({ x: input }, { splits: { calibration: [0, 30], search: [30, 40] } });
     const formats = resolveOptions({ formats: ["int4b32"] });
     await using own = await openWorkspace(backend, product, dataset, formats);
-    const saved = await roundWeights({ ...own, samples: dataset.splits.calibration, batchSize: 7, seed: 0 });
+    const saved = await roundWeights({
+      ...own,
+      samples: dataset.splits.calibration,
+      batchSize: 7,
+      seed: 0,
+      reduceRange: false,
+    });
     const choices = new Map([["product", { weight: "int4b32", activation: "float" } as const]]);
     const outputs = async (roundedWeights: typeof saved) => {
       const layout = own.target.layout(
@@ -154,7 +182,13 @@ describe("blocks rounded with error feedback", () => {
   it("are refused where zero points are missing", async () => {
     const dataset = await datasetFrom({ x: input }, { splits: { calibration: [0, 30], search: [30, 40] } });
     await using own = await openWorkspace(backend, product, dataset, resolveOptions({ formats: ["int4b32"] }));
-    const saved = await roundWeights({ ...own, samples: dataset.splits.calibration, batchSize: 7, seed: 0 });
+    const saved = await roundWeights({
+      ...own,
+      samples: dataset.splits.calibration,
+      batchSize: 7,
+      seed: 0,
+      reduceRange: false,
+    });
     const { zeroPoints: _, ...rest } = saved.w!.int4b32!;
     expect(() => readWeights({ w: { int4b32: rest } })(own.layers[0] as WeightedLayer, "int4b32")).toThrow(
       /w, int4b32/,

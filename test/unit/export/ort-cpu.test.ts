@@ -188,18 +188,28 @@ describe("weights and biases", () => {
     expect(exported.graph.initializer.filter(({ name }) => name.startsWith("w"))).toHaveLength(1);
   });
 
-  it("use 7 bits of int8 on integer kernels when the range is reduced", async () => {
+  it("use 7 bits of int8 where integer kernels may multiply it when the range is reduced", async () => {
     const model = mixedNetwork();
     const ranges = await observeRanges(model, { x: randomTensor([1, 3, 16, 16], 1) });
-    const choices = allInteger(model).set("last", { weight: "int8", activation: "float" });
-    const layout = ortCpu.layout(model, choices, ranges, { reduceRange: true });
-    for (const { quantizer, kernel } of layout.weights) expect(quantizer.qmax).toBe(kernel === "integer" ? 63 : 127);
+    const planned = ortCpu.layers(model);
+    const mayBeInteger = new Set(allInteger(model).keys());
+    const limits = (weight: "int4" | "int8", activation: "int8" | "float") => {
+      const choices = planned
+        .filter(({ node }) => activation === "float" || mayBeInteger.has(node))
+        .map(({ node }) => [node, { weight, activation }] as const);
+      const { weights } = ortCpu.layout(model, new Map(choices), ranges, { reduceRange: true });
+      return new Map(weights.map(({ node, quantizer }) => [node, quantizer.qmax]));
+    };
+    for (const [node, limit] of [...limits("int8", "int8"), ...limits("int8", "float")]) {
+      expect(limit).toBe(mayBeInteger.has(node) ? 64 : 127);
+    }
+    for (const [, limit] of limits("int4", "float")) expect(limit).toBe(7);
   });
 
-  it("of 4 bits keep what they were rounded to where those of 8 bits have to do with 7", async () => {
+  it("keep what they were rounded to when the range is reduced", async () => {
     const model = mixedNetwork();
     const ranges = await observeRanges(model, { x: randomTensor([1, 3, 16, 16], 1) });
-    const valuesOf = (weight: "int4" | "int8") => {
+    for (const weight of ["int4", "int8"] as const) {
       const choices = new Map([["stem", { weight, activation: "int8" } as const]]);
       const layout = ortCpu.layout(model, choices, ranges, {
         reduceRange: true,
@@ -208,10 +218,8 @@ describe("weights and biases", () => {
           values: new Float32Array(dims.reduce((count, size) => count * size)).fill(0.5),
         }),
       });
-      return layout.weights[0]!.values;
-    };
-    expect(new Set(valuesOf("int4"))).toEqual(new Set([0.5]));
-    expect(valuesOf("int8")).toBeUndefined();
+      expect(new Set(layout.weights[0]!.values)).toEqual(new Set([0.5]));
+    }
   });
 
   it("take scales from the caller", async () => {

@@ -10,7 +10,7 @@ import { hasWeight, type Layer, type WeightedLayer } from "../../layers.js";
 import type { BiasLayout, Layout, Range, StoredCopy, WeightLayout } from "../../layout.js";
 import { transposed as transposedMatrix } from "../../transposed.js";
 import { blockQuantizer, quantizerOfWeight, rowQuantizer, takesScales } from "../../weight-quantizer.js";
-import type { LayoutOptions } from "../target.js";
+import { hasReducedRange, type LayoutOptions, type PlannedLayer } from "../target.js";
 import { isStoredPacked } from "./choices.js";
 import { edgesOf } from "./edges.js";
 import { type IntegerRegions, integerRegions } from "./regions.js";
@@ -18,7 +18,7 @@ import { type IntegerRegions, integerRegions } from "./regions.js";
 /** Turns the choices into quantizers for weights, biases and reads of activations. */
 export function layoutOf(
   graph: Graph,
-  layers: readonly Layer[],
+  layers: readonly PlannedLayer[],
   choices: ReadonlyMap<string, LayerChoice>,
   ranges: ReadonlyMap<string, Range>,
   options: LayoutOptions,
@@ -69,8 +69,8 @@ function biasOf(
 /** @param inputScale - Of the codes that an integer kernel multiplies the weight by; undefined for other kernels. */
 function weightOf(
   graph: Graph,
-  layer: WeightedLayer,
-  layers: readonly Layer[],
+  layer: PlannedLayer & WeightedLayer,
+  layers: readonly PlannedLayer[],
   format: WeightFormat,
   inputScale: number | undefined,
   bias: Float32Array | undefined,
@@ -104,8 +104,8 @@ function weightOf(
   if (!takesScales(format)) {
     return { ...place, quantizer: kept(() => quantizerOfWeight(layer, weight, format)), storage: format, kernel };
   }
-  const reduceRange = format === "int8" && kernel === "integer" && options.reduceRange === true;
-  const rounded = reduceRange ? undefined : options.roundedWeights?.(layer, format);
+  const reduceRange = options.reduceRange === true && hasReducedRange(layer, format);
+  const rounded = options.roundedWeights?.(layer, format);
   const scales = rounded === undefined ? options : { weightScales: () => rounded.scales };
   const nearest = quantizerOfWeight(layer, weight, format, { ...scales, reduceRange });
   const quantizer = inputScale === undefined ? nearest : holdingBias(nearest, bias, inputScale);
