@@ -1,5 +1,5 @@
 // Runs every method and judges every criterion over the convolutional networks of the zoo, and writes docs/results.md.
-//   node bench/results.mjs [NAME...] [--keep 99%] [--samples 64] [--criteria LIST]
+//   node bench/results.mjs [NAME...] [--keep 99%] [--samples N] [--criteria LIST]
 //     [--sizes 24%,20%,16%] [--times 80%,65%] [--out build/results] [--zoo ../shared/zoo] [--file docs/results.md]
 // Each step leaves its JSON in the folder `out` and is not run again while that is there: delete what is to be measured anew. Needs dist/.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -17,7 +17,7 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     keep: { type: "string", default: "99%" },
-    samples: { type: "string", default: "64" },
+    samples: { type: "string" },
     criteria: { type: "string", default: Object.keys(criteria).join() },
     sizes: { type: "string", default: "24%,20%,16%" },
     times: { type: "string", default: "80%,65%" },
@@ -26,17 +26,18 @@ const { values: options, positionals } = parseArgs({
     file: { type: "string", default: join(root, "docs", "results.md") },
   },
 });
-const convolutional = [
-  "resnet20_cifar10_bn",
-  "squeezenet1.1_224",
-  "resnet56_cifar10",
-  "mobilenetv1_0.25_224_bn",
-  "mobilenetv2_1.0_224",
-];
+/** With the samples of their analyses: as many as minutes allow, more for the network whose figures scatter most. */
+const convolutional = {
+  resnet20_cifar10_bn: 64,
+  "mobilenetv1_0.25_224_bn": 128,
+  "squeezenet1.1_224": 64,
+  resnet56_cifar10: 32,
+  "mobilenetv2_1.0_224": 32,
+};
 /** Shares of the float model's file and time at which methods are compared. Without times nothing is timed, and multiply-accumulates stand for time. */
 const [sizes, times] = [options.sizes, options.times].map((list) => list.split(",").filter((share) => share !== ""));
 
-const names = positionals.length > 0 ? positionals : convolutional;
+const names = positionals.length > 0 ? positionals : Object.keys(convolutional);
 const models = names.map((name) => ({ name, folder: join(options.out, name), ...zooModel(options.zoo, name) }));
 for (const model of models) {
   mkdirSync(model.folder, { recursive: true });
@@ -50,11 +51,12 @@ for (const model of models) {
 writeFileSync(options.file, `${document().trim()}\n`);
 
 /** One analysis for each source of interactions that a method needs; they share all criteria. */
-function analyzeAndJudge({ model, manifest, folder }) {
+function analyzeAndJudge({ name, model, manifest, folder }) {
   const judgement = join(folder, "judgement.json");
   if (existsSync(judgement)) return;
   const analyze = (source, ...more) => {
-    const args = ["--criteria", options.criteria, "--interactions", source, "--samples", options.samples, ...more];
+    const samples = options.samples ?? convolutional[name] ?? 64;
+    const args = ["--criteria", options.criteria, "--interactions", source, "--samples", `${samples}`, ...more];
     must(["analyze", model, "--data", manifest, ...args, "-o", analysisPath(folder, source)]);
   };
   analyze("fisher", ...(times.length > 0 ? ["--latency"] : []));
