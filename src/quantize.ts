@@ -83,8 +83,8 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   const outcome = await searchPlan(workspace, analysis, { limits, criterion: run.criterion, onProgress, signal });
   const { verify = true } = options;
   const written = await writeVerified(workspace, outcome, path, { limits, verify, onProgress, signal });
-  const plan = await planOf(workspace, analysis, outcome, written, path, options);
   await writeModelFile(written.exported, output, await writtenLike(path));
+  const plan = await planOf(workspace, analysis, outcome, written, path, options);
   return { plan, analysis, feasible: plan.unmet.length === 0 };
 }
 
@@ -97,9 +97,9 @@ async function planOf(
   workspace: Workspace,
   { meanSquaredLoss, latency }: Analysis,
   { groups, result, choices, predict }: SearchOutcome,
-  { assignment, bytes, verified, undone }: Written,
+  { assignment, verified, undone }: Written,
   path: string,
-  { limits }: QuantizeOptions,
+  { limits, output }: QuantizeOptions,
 ): Promise<Plan> {
   const { dataset, model, options, layers, changes } = workspace;
   const chosen = choices(assignment);
@@ -114,6 +114,7 @@ async function planOf(
     bytes: await modelFileBytes(path),
     latencyMs: known?.latencyMs.float ?? null,
   };
+  const bytes = await modelFileBytes(output);
   const after = { metric, value: known?.quantized ?? null, bytes, latencyMs: known?.latencyMs.quantized ?? null };
   const lossError =
     meanSquaredLoss === undefined || !lossErrorCriteria.has(options.criterion)

@@ -49,24 +49,44 @@ export function readWeights(saved: SavedWeights): RoundedWeights {
   };
 }
 
-/** @throws BitwrightError `invalid-data` when it does not fit the layer. */
+/**
+ * The scales, with the values that are read when they are asked for: sizes of files need none.
+ * @throws BitwrightError `invalid-data` when it does not fit the layer.
+ */
 function readWeight(saved: SavedWeight, layer: WeightedLayer, format: WeightFormat): RoundedWeight {
   const { weight } = layer;
-  const count = elementCount(weight.dims);
   if (isBlocked(format)) return readBlocks(saved, layer, format);
+  const expected = `${weight.channels} scales and ${elementCount(weight.dims)} codes in base64`;
   const scales = ifReadable(() => decodeFloats(saved.scales));
+  if (scales?.length !== weight.channels) throw unusable(weight, format, expected);
+  let values: Float32Array | undefined;
+  return {
+    scales,
+    get values() {
+      values ??= readValues(saved, weight, format === "int4", scales);
+      if (values === undefined) throw unusable(weight, format, expected);
+      return values;
+    },
+  };
+}
+
+/** Codes times scales; undefined when there are not as many codes as weights. */
+function readValues(
+  saved: SavedWeight,
+  weight: LayerWeight,
+  packed: boolean,
+  scales: Float32Array,
+): Float32Array | undefined {
+  const count = elementCount(weight.dims);
   const bytes = ifReadable(() => decodeBytes(saved.codes));
-  const packed = format === "int4";
-  if (scales?.length !== weight.channels || bytes?.length !== (packed ? Math.ceil(count / 2) : count)) {
-    throw unusable(weight, format, `${weight.channels} scales and ${count} codes in base64`);
-  }
+  if (bytes?.length !== (packed ? Math.ceil(count / 2) : count)) return undefined;
   const codes = packed ? unpackCodes(bytes, 4, true, count) : new Int8Array(bytes.buffer);
   const values = new Float32Array(count);
   const granularity = { kind: "channel", axis: weight.channelAxis } as const;
   eachStretch(weight.dims, granularity, (begin, end, first, step) => {
     for (let i = begin, s = first; i < end; i++, s += step) values[i] = codes[i]! * scales[s]!;
   });
-  return { scales, values };
+  return values;
 }
 
 function readBlocks(saved: SavedWeight, { weight }: WeightedLayer, format: BlockedFormat): RoundedWeight {

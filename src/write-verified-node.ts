@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { BitwrightError } from "./errors.js";
 import { exportModel } from "./export/qdq.js";
 import type { OnnxModel } from "./onnx/model.js";
-import { modelFileBytes, writeModelFile, writtenLike } from "./onnx/model-node.js";
+import { writeModelFile, writtenLike } from "./onnx/model-node.js";
 import type { Limits } from "./options.js";
 import type { Control } from "./progress.js";
 import { lower } from "./search/levels.js";
@@ -19,7 +19,6 @@ import type { Workspace } from "./workspace.js";
 export interface Written {
   readonly assignment: Assignment;
   readonly exported: OnnxModel;
-  readonly bytes: number;
   readonly verified: Verification | Unverified;
   /** Lowerings taken back because an earlier file failed. */
   readonly undone: number;
@@ -51,6 +50,11 @@ export async function writeVerified(
   const { groups, result } = outcome;
   const float = groups.map(() => 0);
   const { lowered } = result;
+  if (!options.verify) {
+    const assignment = lower(float, lowered);
+    const exported = exportModel(workspace.model, outcome.layout(assignment));
+    return { assignment, undone: 0, exported, verified: { unverified: "verification was not asked for" } };
+  }
   const folder = await mkdtemp(join(tmpdir(), "bitwright-"));
   try {
     const candidates = new Candidates(workspace, outcome, path, folder, options);
@@ -97,19 +101,14 @@ class Candidates {
     return "unverified" in judgement || judgement.withinBand;
   }
 
-  async finish(assignment: Assignment): Promise<Pick<Written, "exported" | "bytes" | "verified">> {
-    const { file, judgement } = await this.#judge(assignment);
+  async finish(assignment: Assignment): Promise<Pick<Written, "exported" | "verified">> {
     const exported = exportModel(this.#workspace.model, this.#outcome.layout(assignment));
-    const bytes = await modelFileBytes(file);
-    if ("unverified" in judgement) return { exported, bytes, verified: judgement };
+    const { file, judgement } = await this.#judge(assignment);
+    if ("unverified" in judgement) return { exported, verified: judgement };
     const inspection = await this.#ifPossible(() =>
       this.#verifier.inspect(this.#workspace.model, this.#outcome.layout(assignment), file, this.#options),
     );
-    return {
-      exported,
-      bytes,
-      verified: "unverified" in inspection ? inspection : { ...judgement, ...inspection },
-    };
+    return { exported, verified: "unverified" in inspection ? inspection : { ...judgement, ...inspection } };
   }
 
   async #judge(assignment: Assignment) {
@@ -127,7 +126,6 @@ class Candidates {
 
   /** A user who stops the work, or has no onnxruntime-node, gets the file that the engine's own evaluation stands for. */
   async #ifPossible<T>(verify: () => Promise<T>): Promise<T | Unverified> {
-    if (!this.#options.verify) return { unverified: "verification was not asked for" };
     try {
       return await verify();
     } catch (error) {

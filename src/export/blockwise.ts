@@ -2,9 +2,10 @@ import { create } from "@bufbuild/protobuf";
 import { dataTypeCode } from "../onnx/data-types.js";
 import { type NodeProto, OperatorSetIdProtoSchema } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
-import { makeLazyTensor } from "../onnx/initializer.js";
+import { makeLazyTensor, readTensor } from "../onnx/initializer.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { makeNode } from "../onnx/node.js";
+import { tensorDims } from "../onnx/tensor-proto.js";
 import type { Quantizer } from "../quantizer.js";
 import type { Tensor, TensorOf } from "../tensor.js";
 import { quantizeToCodes } from "./codes.js";
@@ -69,10 +70,12 @@ export class PackedWeights {
   }
 
   /** Stores a weight, once for all layers that share it. */
-  #pack({ initializer, quantizer, storage, values }: PackedWeight): Packed {
+  #pack(layout: PackedWeight): Packed {
+    const { initializer, quantizer, storage } = layout;
     const { scales } = quantizer;
-    const exact = this.#graph.constant(initializer) as TensorOf<"float32">;
-    const { dims } = exact;
+    // Gone from the graph when the codes are asked for.
+    const exact = this.#graph.initializer(initializer)!;
+    const dims = tensorDims(exact);
     const { axis, size } = blocksOf(quantizer, dims);
     const bits = quantizer.bits as 4 | 8;
     const key = `${initializer}\n${storage} ${axis}`;
@@ -89,7 +92,8 @@ export class PackedWeights {
     const zeroPoints = rowsOf(shifted(quantizer.zeroPoints));
     const isTable = this.#graph.uses(initializer).some(({ node }) => node.opType === "Gather");
     const codes = () => {
-      const rows = rowsOf(shifted(quantizeToCodes(values ?? exact.data, dims, quantizer)));
+      const data = layout.values ?? (readTensor(exact) as TensorOf<"float32">).data;
+      const rows = rowsOf(shifted(quantizeToCodes(data, dims, quantizer)));
       return isTable ? rows : fillBlocks(rows, zeroPoints, inputs, size);
     };
     const store = (what: string, columns: number, integers: () => Int32Array) => {

@@ -2,8 +2,9 @@ import { formats } from "../formats.js";
 import type { AttributeValue } from "../onnx/attributes.js";
 import { TensorProto_DataType } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
-import { makeLazyTensor } from "../onnx/initializer.js";
+import { makeLazyTensor, readTensor } from "../onnx/initializer.js";
 import { makeNode } from "../onnx/node.js";
+import { tensorDims } from "../onnx/tensor-proto.js";
 import { isUniform } from "../quantizer.js";
 import type { Tensor, TensorOf } from "../tensor.js";
 import { quantizeToCodes, quantizeToFloats } from "./codes.js";
@@ -59,7 +60,7 @@ export class StoredWeights {
   /** Cast and Mul, not DequantizeLinear: sessions fold them into a plain float weight at load, and a DequantizeLinear on every run. */
   #forFloatKernel(layout: TypedWeight): string {
     const { initializer, quantizer, storage } = layout;
-    const dims = this.#value(initializer).dims;
+    const dims = this.#dims(initializer);
     const cast = this.#cast(this.#codes(layout), `${initializer}_float`, TensorProto_DataType.FLOAT);
     if (!formats[storage].scaled) return cast;
     const scales = this.#constants.broadcastScales(quantizer.scales, axisOf(layout), dims.length);
@@ -68,7 +69,7 @@ export class StoredWeights {
 
   /** Writes a bias, as int32 where it has a quantizer, and returns the name of its value. */
   bias({ initializer, values, quantizer }: BiasLayout): string {
-    const { dims } = this.#value(initializer);
+    const dims = this.#dims(initializer);
     if (quantizer === undefined) {
       return this.#graph.addInitializer(`${initializer}_corrected`, { dtype: "float32", dims, data: values });
     }
@@ -77,12 +78,14 @@ export class StoredWeights {
     return this.#dequantize(initializer, [name, this.#constants.scales(quantizer.scales)], dims.length - 1);
   }
 
-  #codes({ initializer, quantizer, storage, values }: TypedWeight): string {
-    const exact = this.#value(initializer);
-    const { dims } = exact;
+  #codes(layout: TypedWeight): string {
+    const { initializer, quantizer, storage } = layout;
+    // Gone from the graph when the codes are asked for.
+    const exact = this.#graph.initializer(initializer)!;
+    const dims = tensorDims(exact);
     const base = `${initializer}_${storage}`;
     const codes = () => {
-      const data = values ?? exact.data;
+      const data = layout.values ?? (readTensor(exact) as TensorOf<"float32">).data;
       return isUniform(quantizer)
         ? integerTensor(dims, quantizeToCodes(data, dims, quantizer), storage)
         : bitsTensor(dims, quantizeToFloats(data, dims, quantizer));
@@ -90,8 +93,8 @@ export class StoredWeights {
     return this.#graph.addInitializer(base, makeLazyTensor(base, dims, storedTypes[storage], codes));
   }
 
-  #value(initializer: string): TensorOf<"float32"> {
-    return this.#graph.constant(initializer) as TensorOf<"float32">;
+  #dims(initializer: string): number[] {
+    return tensorDims(this.#graph.initializer(initializer)!);
   }
 
   #cast(input: string, base: string, to: TensorProto_DataType): string {

@@ -9,7 +9,13 @@ import { keptQuantizer } from "../../kept-quantizers.js";
 import { hasWeight, type Layer, type WeightedLayer } from "../../layers.js";
 import type { BiasLayout, Layout, Range, StoredCopy, WeightLayout } from "../../layout.js";
 import { transposed as transposedMatrix } from "../../transposed.js";
-import { blockQuantizer, quantizerOfWeight, rowQuantizer, takesScales } from "../../weight-quantizer.js";
+import {
+  blockQuantizer,
+  quantizerOfWeight,
+  type RoundedWeight,
+  rowQuantizer,
+  takesScales,
+} from "../../weight-quantizer.js";
 import { hasReducedRange, type LayoutOptions, type PlannedLayer } from "../target.js";
 import { isStoredPacked } from "./choices.js";
 import { edgesOf } from "./edges.js";
@@ -95,7 +101,7 @@ function weightOf(
   if (isBlocked(format)) {
     const quantizer = kept(() => blockQuantizer(layer, weight, format));
     const rounded = options.roundedWeights?.(layer, format);
-    return { ...place, quantizer, ...(rounded && { values: rounded.values }), storage: format, kernel: "blockwise" };
+    return withValues({ ...place, quantizer, storage: format, kernel: "blockwise" }, rounded);
   }
   if (isStoredPacked(graph, layer, layers, format)) {
     return { ...place, quantizer: rowQuantizer(layer, weight, format, options), storage: format, kernel: "blockwise" };
@@ -109,7 +115,18 @@ function weightOf(
   const scales = rounded === undefined ? options : { weightScales: () => rounded.scales };
   const nearest = quantizerOfWeight(layer, weight, format, { ...scales, reduceRange });
   const quantizer = inputScale === undefined ? nearest : holdingBias(nearest, bias, inputScale);
-  return { ...place, quantizer, ...(rounded && { values: rounded.values }), storage: format, kernel };
+  return withValues({ ...place, quantizer, storage: format, kernel }, rounded);
+}
+
+/** The values are read when they are asked for: what only weighs files needs none. */
+function withValues(layout: WeightLayout, rounded: RoundedWeight | undefined): WeightLayout {
+  if (rounded === undefined) return layout;
+  return {
+    ...layout,
+    get values() {
+      return rounded.values;
+    },
+  };
 }
 
 /** The quantizer of a matrix as one of its transpose. */
