@@ -1,7 +1,9 @@
-// Runs every method and judges every criterion over the convolutional networks of the zoo, and writes docs/results.md.
+// Runs every method and judges every criterion over the convolutional networks of the zoo, times their parts and wholes, quantizes every network, and
+// writes docs/results.md.
 //   node bench/results.mjs [NAME...] [--keep 99%] [--samples N] [--criteria LIST]
 //     [--sizes 24%,20%,16%] [--times 80%,65%] [--out build/results] [--zoo ../shared/zoo] [--file docs/results.md]
 // Each step leaves its JSON in the folder `out` and is not run again while that is there: delete what is to be measured anew. Needs dist/.
+import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
@@ -48,7 +50,24 @@ for (const model of models) {
     for (const time of times) search(model, method, `time-${time}-${method}`, ["--max-latency", time]);
   }
 }
+const predictedTimes = tableOf("latency.md", "latency.mjs", names);
+const everyNetwork = tableOf("zoo.md", "zoo.mjs", []);
 writeFileSync(options.file, `${document().trim()}\n`);
+
+/** What another bench prints. */
+function tableOf(file, bench, args) {
+  const path = join(options.out, file);
+  if (!existsSync(path)) {
+    const script = [join(root, "bench", bench), ...args, "--zoo", options.zoo];
+    const { status, stdout } = spawnSync(process.execPath, script, {
+      stdio: ["ignore", "pipe", "inherit"],
+      encoding: "utf8",
+    });
+    if (status !== 0) throw new Error(`bench/${bench} ended with exit code ${status}`);
+    writeFileSync(path, stdout);
+  }
+  return readFileSync(path, "utf8").trim();
+}
 
 /** One analysis for each source of interactions that a method needs; they share all criteria. */
 function analyzeAndJudge({ name, model, manifest, folder }) {
@@ -123,7 +142,21 @@ ${markdownTable(
   models.flatMap((model) => fronts(model, "size", sizes)),
 )}
 
-${times.length === 0 ? "" : atEqualLatency()}`;
+${times.length === 0 ? "" : atEqualLatency()}
+
+## What times of parts tell
+
+Predictions of whole configurations, all layers on integer kernels and random mixtures, against their measured times: by the additive model over sequential parts, by gains of single layers that were timed
+alone, and by multiply-accumulates. Errors are |predicted / measured - 1|.
+
+${predictedTimes}
+
+## Every network
+
+${options.keep} kept (\`imdn_x4\` within \`--max-drop 0.1\`, in decibels, and \`gtcrn_stream\`, whose truth is the float model's output, within \`--max-kl 0.02\`), beside what int8 gives in every layer that has it, with weights rounded to nearest and no search. *At least* is the bound of
+what is kept with 95 % confidence.
+
+${everyNetwork}`;
 }
 
 function atEqualLatency() {

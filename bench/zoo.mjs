@@ -1,6 +1,6 @@
 // Quantizes models of the zoo for ort-cpu and prints a table in Markdown.
-//   node bench/zoo.mjs [NAME...] [--keep 99%] [--method curvature] [--out build/zoo] [--zoo ../shared/zoo]
-// A name is that of a manifest in bench/zoo; without any, all of them. The models, with their plans and analyses, stay in the
+//   node bench/zoo.mjs [NAME...] [--keep 99%] [--method curvature] [--uniform int8] [--out build/zoo] [--zoo ../shared/zoo]
+// A name is that of a manifest in bench/zoo; without any, all of them. Beside each, what the formats of `uniform` (a list) give without any search. The models, with their plans and analyses, stay in the
 // folder `out`; with an analysis already there, sensitivities are not measured again and `seconds` is the time of the rest. Needs dist/.
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,6 +13,7 @@ const { values: options, positionals } = parseArgs({
   options: {
     keep: { type: "string", default: "99%" },
     method: { type: "string", default: "" },
+    uniform: { type: "string", default: "int8" },
     out: { type: "string", default: join(root, "build", "zoo") },
     zoo: { type: "string", default: defaultZoo },
   },
@@ -34,6 +35,7 @@ const networks = [
   "imdn_x4",
   "yolox_nano_weeds",
 ];
+const uniforms = options.uniform.split(",").filter((format) => format !== "");
 /** Where a share of the float model's figure says nothing: decibels, and a figure that is held against the float model's own output. */
 const limits = { imdn_x4: ["--max-drop", "0.1"], gtcrn_stream: ["--max-kl", "0.02"] };
 
@@ -49,6 +51,7 @@ const headings = [
   "int8 / int4 / fp16 / float layers",
   "kernels as planned",
   "seconds",
+  ...uniforms.flatMap((format) => [`all ${format}: figure`, "size", "latency"]),
 ];
 mkdirSync(options.out, { recursive: true });
 console.log(`| ${headings.join(" | ")} |\n|${headings.map(() => "---").join("|")}|`);
@@ -57,22 +60,10 @@ for (const name of positionals.length > 0 ? positionals : networks) console.log(
 /** @param {string} name */
 function row(name) {
   const { model, manifest } = zooModel(options.zoo, name);
-  const output = join(options.out, `${name}.onnx`);
+  const given = ["quantize", model, "--data", manifest];
   const method = options.method === "" ? [] : ["--method", options.method];
-  const given = [
-    "quantize",
-    model,
-    "--data",
-    manifest,
-    ...(limits[name] ?? ["--keep", options.keep]),
-    ...method,
-    "-o",
-    output,
-  ];
-  const { status, seconds } = bitwright(given);
-  if (status !== 0 && status !== 3) return [name, `failed with exit code ${status}`];
-  const plan = JSON.parse(readFileSync(join(options.out, `${name}.plan.json`), "utf8"));
-  const { before, after, verified, layers } = plan;
+  const seconds = run([...given, ...(limits[name] ?? ["--keep", options.keep]), ...method, "-o", file(name, ".onnx")]);
+  const { before, after, verified, layers } = planOf(name);
   const { keepRatio } = verified.change;
   const value = (figure) => (figure === null ? "" : metricValue(before.metric, figure));
   const formats = ["int8", "int4", "fp16", "float"].map((format) =>
@@ -85,10 +76,41 @@ function row(name) {
     value(after.value),
     keepRatio === null ? "" : percent(keepRatio.value),
     keepRatio === null ? "" : percent(keepRatio.low),
-    percent(after.bytes / before.bytes, 1),
-    `${verified.latencyRatio.toFixed(2)} x`,
+    ...sizeAndTime(planOf(name)),
     formats.join(" / "),
     verified.fusedAsPlanned ? "yes" : "no",
     seconds.toFixed(0),
+    ...uniforms.flatMap((format) => uniform(name, given, format)),
   ];
+}
+
+/** Figure, size and time with every layer that has it in one format, each weight rounded by itself, as quantizers without a search do it. */
+function uniform(name, given, format) {
+  const [everything, plain] = [
+    ["--formats", format, "--max-kl", "1e9"],
+    ["--rounding", "nearest", "--criterion", "quantization-error", "--interactions", "none", "--search", "greedy"],
+  ];
+  run([...given, ...everything, ...plain, "-o", file(name, `.${format}.onnx`)]);
+  const plan = planOf(`${name}.${format}`);
+  const { metric, value } = plan.after;
+  return [value === null ? "" : metricValue(metric, value), ...sizeAndTime(plan)];
+}
+
+function sizeAndTime({ before, after, verified }) {
+  return [percent(after.bytes / before.bytes, 1), `${verified.latencyRatio.toFixed(2)} x`];
+}
+
+/** Exit code 3 is a result too: the best found does not meet the limits. */
+function run(args) {
+  const { status, seconds } = bitwright(args);
+  if (status !== 0 && status !== 3) throw new Error(`bitwright ${args.join(" ")} ended with exit code ${status}`);
+  return seconds;
+}
+
+function file(name, ending) {
+  return join(options.out, `${name}${ending}`);
+}
+
+function planOf(name) {
+  return JSON.parse(readFileSync(file(name, ".plan.json"), "utf8"));
 }
