@@ -21,8 +21,8 @@ export interface Analysis {
   readonly biasShifts: BiasShifts;
   /** Nodes of the leading layers that this machine runs faster on float kernels, as measured; they take float activations. */
   readonly floatKernels: readonly string[];
-  /** Whether this machine's integer kernels saturate with 8-bit weights, so that theirs have 7 bits. */
-  readonly saturates: boolean;
+  /** Whether int8 weights of layers that may run on integer kernels have 7 bits. */
+  readonly reducesRange: boolean;
   readonly sites: readonly AnalysedSite[];
   readonly criteria: Readonly<Partial<Record<CriterionName, SiteScores>>>;
   /**

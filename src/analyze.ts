@@ -31,7 +31,7 @@ export interface AnalyzeOptions extends Control {
   readonly known?: Analysis | undefined;
   /** Measures which layers the target runs faster on float kernels; none are taken to be without it. */
   readonly findFloatKernels?: ((ranges: ReadonlyMap<string, Range>) => Promise<readonly string[]>) | undefined;
-  /** Finds out whether integer kernels of the target need weights of 7 bits; they are taken not to without it. */
+  /** Finds out whether integer kernels of this machine need weights of 7 bits; they are taken not to without it. */
   readonly findSaturation?: (() => Promise<boolean>) | undefined;
   /** Measures how long configurations take on the target; a known model is kept. */
   readonly measureLatency?: ((ranges: ReadonlyMap<string, Range>) => Promise<LatencyModel>) | undefined;
@@ -76,7 +76,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
         )
       : new Map<string, Range>(Object.entries(known.ranges).map(([name, [min, max]]) => [name, { min, max }]));
 
-  const saturates = known?.saturates ?? (quantizesActivations ? await options.findSaturation?.() : undefined) ?? false;
+  const reducesRange = known?.reducesRange ?? (quantizesActivations && (await reduces(run, options)));
   const roundedWeights =
     known?.roundedWeights ??
     (run.rounding === "nearest"
@@ -89,7 +89,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
               samples: someSamples(dataset, "calibration", momentSamples),
               batchSize,
               seed: run.seed,
-              reduceRange: saturates,
+              reduceRange: reducesRange,
               onProgress,
               signal,
             }),
@@ -104,7 +104,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
             measureBiasShifts({
               ...workspace,
               dataset,
-              rounded: (layer, format) => roundedWeight(workspace, { roundedWeights, saturates }, layer, format),
+              rounded: (layer, format) => roundedWeight(workspace, { roundedWeights, reducesRange }, layer, format),
               samples: someSamples(dataset, "calibration", shiftSamples),
               batchSize,
               onProgress,
@@ -130,7 +130,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
   const sites = sitesOf(
     workspace,
     ranges,
-    { roundedWeights, biasShifts, saturates },
+    { roundedWeights, biasShifts, reducesRange },
     await shapesOf(workspace, tensors),
   );
   const analysis: Analysis = {
@@ -140,7 +140,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     roundedWeights,
     biasShifts,
     floatKernels,
-    saturates,
+    reducesRange,
     sites: sites.map(
       ({ id, kind, tensor, node, op, elements, group }): AnalysedSite => ({
         id,
@@ -181,6 +181,10 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
   };
   await onPart?.(analysis);
   return measureSensitivities(workspace, context, analysis, options);
+}
+
+async function reduces({ reduceRange }: Options, { findSaturation }: AnalyzeOptions): Promise<boolean> {
+  return reduceRange === "auto" ? ((await findSaturation?.()) ?? false) : reduceRange === "always";
 }
 
 function readsCodes({ activation }: LayerChoice): boolean {

@@ -23,8 +23,8 @@ export async function bindingOf(
   known?: Analysis,
 ): Promise<Binding> {
   // Only what the numbers depend on: a search or another thread count may use the same analysis.
-  const { target, formats, calibration, rounding, loss, samples, probes, probing, weightProbes, batchSize } = options;
-  const { seed, arithmetic } = options;
+  const { target, formats, calibration, rounding, reduceRange, loss, samples, probes, probing, weightProbes } = options;
+  const { batchSize, seed, arithmetic } = options;
   const binding: Binding = {
     model: await modelHash(model),
     data: await dataset.hash(),
@@ -33,6 +33,7 @@ export async function bindingOf(
       formats,
       calibration,
       rounding,
+      reduceRange,
       loss: loss ?? null,
       samples,
       probes,

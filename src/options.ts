@@ -38,6 +38,11 @@ export interface RunOptions {
   readonly calibration?: RangeMethodName;
   /** How weights are rounded to integers. */
   readonly rounding?: RoundingName;
+  /**
+   * Whether int8 weights of layers that may run on integer kernels keep to 7 bits: always, for files that run on any machine; or automatically, if this machine's
+   * kernels saturate with more.
+   */
+  readonly reduceRange?: ReduceRange;
   /** Loss that sensitivities predict; by default KL to the float model, or squared error where outputs are no classes. */
   readonly loss?: LossName;
   /** Samples that sensitivities are measured on: so many of the search split, or any of the data set. */
@@ -62,6 +67,9 @@ export interface RunOptions {
    */
   readonly memory?: number;
 }
+
+export const reduceRanges = ["auto", "always", "never"] as const;
+export type ReduceRange = (typeof reduceRanges)[number];
 
 export const arithmetics = ["fast", "strict"] as const;
 export type Arithmetic = (typeof arithmetics)[number];
@@ -105,6 +113,7 @@ export const defaults = {
   formats: ["fp16", "int8", "int4"],
   calibration: "mse",
   rounding: "error-feedback",
+  reduceRange: "auto",
   samples: 64,
   probes: 16,
   probing: "network",
@@ -132,6 +141,7 @@ export function resolveOptions(options: RunOptions): Options {
     formats: (options.formats ?? defaults.formats).map((format) => choice("formats", format, keys(formats))),
     calibration: choice("calibration", options.calibration ?? defaults.calibration, keys(rangeMethods)),
     rounding: choice("rounding", options.rounding ?? defaults.rounding, roundings),
+    reduceRange: choice("reduceRange", options.reduceRange ?? defaults.reduceRange, reduceRanges),
     ...(options.loss !== undefined && { loss: choice("loss", options.loss, lossNames) }),
     samples: sampleChoice(options.samples ?? defaults.samples),
     probes: whole("probes", options.probes ?? defaults.probes, 1),

@@ -34,7 +34,7 @@ export function parseAnalysis(root: Field): Analysis {
       .at("floatKernels")
       .list()
       .map((field) => field.text()),
-    saturates: root.at("saturates").boolean(),
+    reducesRange: root.at("reducesRange").boolean(),
     sites,
     criteria: parseCriteria(root.at("criteria")),
     interactions: parseInteractions(root.at("interactions"), new Set(sites.map(({ id }) => id))),

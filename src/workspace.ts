@@ -105,27 +105,27 @@ export async function openWorkspace(
 /** The values that a layer's weight takes in a format. */
 export async function roundedWeight(
   { backend, weight, weightScales }: Pick<Workspace, "backend" | "weight" | "weightScales">,
-  { roundedWeights, saturates }: Pick<Analysis, "roundedWeights" | "saturates">,
+  { roundedWeights, reducesRange }: Pick<Analysis, "roundedWeights" | "reducesRange">,
   layer: PlannedLayer & WeightedLayer,
   format: WeightFormat,
 ): Promise<Float32Array> {
   const rounded = readWeights(roundedWeights)(layer, format);
   if (rounded !== undefined) return rounded.values;
   const exact = weight(layer.weight.initializer);
-  const options = { weightScales, reduceRange: saturates && hasReducedRange(layer, format) };
+  const options = { weightScales, reduceRange: reducesRange && hasReducedRange(layer, format) };
   return roundTo(backend, exact.data, exact.dims, quantizerOfWeight(layer, exact, format, options));
 }
 
 /** How layouts of this model round weights, and what they take off biases for it. */
 export function layoutOptions(
   { weightScales }: Workspace,
-  { roundedWeights, biasShifts, saturates }: Pick<Analysis, "roundedWeights" | "biasShifts" | "saturates">,
+  { roundedWeights, biasShifts, reducesRange }: Pick<Analysis, "roundedWeights" | "biasShifts" | "reducesRange">,
 ): LayoutOptions {
   return {
     weightScales,
     roundedWeights: readWeights(roundedWeights),
     biasCorrections: ({ node }, format) => biasShifts[node]?.[format],
-    reduceRange: saturates,
+    reduceRange: reducesRange,
   };
 }
 

@@ -16,7 +16,7 @@ export async function leastErrorScales(
   backend: Backend,
   layers: readonly PlannedLayer[],
   weight: (initializer: string) => TensorOf<"float32">,
-  known?: Pick<Analysis, "roundedWeights" | "saturates">,
+  known?: Pick<Analysis, "roundedWeights" | "reducesRange">,
 ): Promise<WeightScales> {
   const found = new Map<string, Float32Array>();
   for (const layer of layers.filter(hasWeight)) {
@@ -38,12 +38,12 @@ export async function leastErrorScales(
 /** The code limits that scales are wanted for. Whether integer kernels saturate may not be known yet. */
 function limitsOf(
   layer: PlannedLayer & WeightedLayer,
-  known: Pick<Analysis, "roundedWeights" | "saturates"> | undefined,
+  known: Pick<Analysis, "roundedWeights" | "reducesRange"> | undefined,
 ): Set<number> {
   const rounded = known?.roundedWeights[layer.weight.initializer];
   const formats = layer.choices.map(({ weight }) => weight).filter((format) => format !== "float");
   const searched = formats.filter(takesScales).filter((format) => rounded?.[format] === undefined);
-  const reductions = known === undefined ? [false, true] : [known.saturates];
+  const reductions = known === undefined ? [false, true] : [known.reducesRange];
   return new Set(
     searched.flatMap((format) =>
       reductions.map((reduced) => codeLimit(format, reduced && hasReducedRange(layer, format))),

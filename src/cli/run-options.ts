@@ -3,7 +3,15 @@ import { type RangeMethodName, rangeMethods } from "../calibrate/observers.js";
 import { type RoundingName, roundings } from "../calibrate/round-weights.js";
 import { type TargetName, targets } from "../export/targets/index.js";
 import { type Format, formats } from "../formats.js";
-import { type Arithmetic, arithmetics, defaults, type RunOptions, type SampleRange } from "../options.js";
+import {
+  type Arithmetic,
+  arithmetics,
+  defaults,
+  type ReduceRange,
+  type RunOptions,
+  reduceRanges,
+  type SampleRange,
+} from "../options.js";
 import {
   type LossName,
   lossNames,
@@ -21,6 +29,7 @@ export interface AnalysisOptions extends CommonOptions {
   readonly formats: Format[];
   readonly calibration: RangeMethodName;
   readonly rounding: RoundingName;
+  readonly reduceRange: ReduceRange;
   readonly loss?: LossName;
   readonly samples: number | SampleRange;
   readonly probes: number;
@@ -47,6 +56,13 @@ export function addAnalysisOptions(command: Command): Command {
       ),
     )
     .addOption(choice("--rounding <kind>", "how weights are rounded to integers", roundings).default(defaults.rounding))
+    .addOption(
+      choice(
+        "--reduce-range <when>",
+        "7 bits for int8 weights of integer kernels, which saturate on x86 without VNNI: always, never, or as this machine needs",
+        reduceRanges,
+      ).default(defaults.reduceRange),
+    )
     .addOption(choice("--loss <name>", "loss whose rise is predicted (default: that suits the metric)", lossNames))
     .option(
       "--samples <n|a:b>",
@@ -83,6 +99,7 @@ export function runOptions(given: AnalysisOptions): RunOptions {
     formats,
     calibration,
     rounding,
+    reduceRange,
     loss,
     samples,
     probes,
@@ -94,7 +111,8 @@ export function runOptions(given: AnalysisOptions): RunOptions {
     memory,
   } = given;
   return {
-    ...{ target, formats, calibration, rounding, samples, probes, probing, weightProbes, batchSize, arithmetic },
+    ...{ target, formats, calibration, rounding, reduceRange, samples, probes, probing, weightProbes, batchSize },
+    arithmetic,
     ...(loss !== undefined && { loss }),
     ...(seed !== undefined && { seed }),
     ...(threads !== undefined && { threads }),

@@ -14,7 +14,7 @@ import { activationSites, weightSite } from "./site-ids.js";
 export function sitesOf(
   workspace: Workspace,
   ranges: ReadonlyMap<string, Range>,
-  rounding: Pick<Analysis, "roundedWeights" | "biasShifts" | "saturates">,
+  rounding: Pick<Analysis, "roundedWeights" | "biasShifts" | "reducesRange">,
   dims: ReadonlyMap<string, readonly number[]>,
 ): Site[] {
   const options = layoutOptions(workspace, rounding);

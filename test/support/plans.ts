@@ -98,7 +98,7 @@ export function sampleAnalysis(count: number): Analysis {
     roundedWeights: {},
     biasShifts: {},
     floatKernels: [],
-    saturates: false,
+    reducesRange: false,
     sites,
     criteria: {
       direct: Object.fromEntries(

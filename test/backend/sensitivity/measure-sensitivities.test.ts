@@ -19,7 +19,7 @@ const empty: Analysis = {
   ranges: {},
   biasShifts: {},
   floatKernels: [],
-  saturates: false,
+  reducesRange: false,
   sites: [],
   criteria: {},
   interactions: noInteractions,

@@ -76,9 +76,9 @@ async function addedVariance(values: Float32Array): Promise<number> {
 }
 
 /** The convolution's weight in a format. */
-function rounded(roundedWeights: SavedWeights, format: WeightFormat, saturates = false): Promise<Float32Array> {
+function rounded(roundedWeights: SavedWeights, format: WeightFormat, reducesRange = false): Promise<Float32Array> {
   const [layer] = workspace.layers.filter(hasWeight);
-  return roundedWeight(workspace, { roundedWeights, saturates }, layer!, format);
+  return roundedWeight(workspace, { roundedWeights, reducesRange }, layer!, format);
 }
 
 describe("weights rounded with error feedback", () => {
@@ -106,7 +106,7 @@ describe("weights rounded with error feedback", () => {
 
   it("are what the simulation and the written file compute with", async () => {
     const { engine, simulator, target, layers, dataset } = workspace;
-    const analysis = { roundedWeights: await roundWeights(options()), biasShifts: {}, saturates: false };
+    const analysis = { roundedWeights: await roundWeights(options()), biasShifts: {}, reducesRange: false };
     const choices = new Map(layers.map(({ node }) => [node, { weight: "int4", activation: "float" }] as const));
     const layout = target.layout(workspace.model, choices, new Map(), layoutOptions(workspace, analysis));
     const expected = await rounded(analysis.roundedWeights, "int4");
@@ -156,7 +156,7 @@ describe("blocks rounded with error feedback", () => {
         product,
         choices,
         new Map(),
-        layoutOptions(own, { roundedWeights, biasShifts: {}, saturates: false }),
+        layoutOptions(own, { roundedWeights, biasShifts: {}, reducesRange: false }),
       );
       await own.simulator.apply(layout);
       const session = await openSession(writeModel(exportModel(product, layout)));

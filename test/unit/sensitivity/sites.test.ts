@@ -27,7 +27,7 @@ const dims = new Map(["x", "c", "d"].map((tensor) => [tensor, [2, 6]]));
 const shifts = { first: { int8: [1, 2, 3, 4, 5, 6] }, third: { int4: [1, 2, 3] } };
 
 test("every site alone is the layout in which one layer has the format and the rest is float", () => {
-  const sites = sitesOf(workspace, ranges, { roundedWeights: {}, biasShifts: shifts, saturates: false }, dims);
+  const sites = sitesOf(workspace, ranges, { roundedWeights: {}, biasShifts: shifts, reducesRange: false }, dims);
   const ids = ["first", "second", "third"].flatMap((node) => [`${node}/weight`, `${node}/activation`]);
   expect(sites.map(({ id }) => id)).toEqual(ids);
   for (const site of sites) {
@@ -40,7 +40,7 @@ test("every site alone is the layout in which one layer has the format and the r
           model,
           choice,
           ranges,
-          layoutOptions(workspace, { roundedWeights: {}, biasShifts: shifts, saturates: false }),
+          layoutOptions(workspace, { roundedWeights: {}, biasShifts: shifts, reducesRange: false }),
         );
         expect({ weights, biases, edges }).toEqual({ weights: layout.weights, biases: layout.biases, edges: [] });
         expect(quantizer).toBe(weights[0]!.quantizer);
@@ -79,7 +79,7 @@ test("tables are sites of weights alone, products of two activations of both inp
   } as unknown as Workspace;
   const known = new Map(["h", "k", "y"].map((tensor) => [tensor, { min: -2, max: 3 }]));
   const shapes = new Map(["h", "k"].map((tensor) => [tensor, [2, 4, 32]]));
-  const sites = sitesOf(own, known, { roundedWeights: {}, biasShifts: {}, saturates: false }, shapes);
+  const sites = sitesOf(own, known, { roundedWeights: {}, biasShifts: {}, reducesRange: false }, shapes);
   expect(sites.map(({ id, kind, tensor, elements }) => [id, kind, tensor, elements])).toEqual([
     ["embed/weight", "weight", "table", 1600],
     ["slice/weight", "weight", "positions", 1280],
