@@ -88,7 +88,7 @@ function row(name) {
 function uniform(name, given, format) {
   const [everything, plain] = [
     ["--formats", format, "--max-kl", "1e9"],
-    ["--rounding", "nearest", "--criterion", "quantization-error", "--interactions", "none", "--search", "greedy"],
+    ["--rounding", "nearest", "--criterion", "quantization-error", "--interactions", "none", "--search", "integer-program"],
   ];
   run([...given, ...everything, ...plain, "-o", file(name, `.${format}.onnx`)]);
   const plan = planOf(`${name}.${format}`);
