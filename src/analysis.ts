@@ -32,7 +32,7 @@ export interface Analysis {
   readonly meanSquaredLoss?: number;
   /** Second-order terms between the sites' choices. */
   readonly interactions: Interactions;
-  /** How long any configuration takes on this machine; measured when a limit or the objective asks for it. */
+  /** How long any configuration takes on this machine, measured when a limit or the objective asks for it; or as a hardware profile has it. */
   readonly latency?: LatencyModel;
   /** Time that each criterion took, with the interactions that it is made of, and each source of interactions. */
   readonly seconds: Readonly<Record<string, number>>;
@@ -60,6 +60,12 @@ export type AnalysedSite = Pick<Site, "id" | "kind" | "tensor" | "node" | "op" |
 
 export function rangesOf({ ranges }: Analysis): Map<string, Range> {
   return new Map(Object.entries(ranges).map(([name, [min, max]]) => [name, { min, max }]));
+}
+
+/** An analysis whose times, if it has any, were measured. */
+export function withoutProfile(analysis: Analysis): Analysis {
+  const { latency, ...others } = analysis;
+  return latency?.profile === undefined ? analysis : others;
 }
 
 /** Predicted rise of the loss when a layer takes a choice: the sum over its sites, 0 for float. */

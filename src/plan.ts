@@ -23,8 +23,12 @@ export interface Plan {
   readonly predicted: {
     /** Rise of the mean loss that the criterion predicts for the whole plan. */
     readonly loss: number;
-    /** Median time of a run of one sample, in milliseconds; null where no latency model was measured. */
+    /** Time of a run of one sample, in milliseconds; null where there is no latency model. */
     readonly latencyMs: number | null;
+    /** The same of the float model. */
+    readonly floatLatencyMs: number | null;
+    /** The hardware profile that these times come from; null where they come from measurements on this machine, or there are none. */
+    readonly latencyProfile: string | null;
     /** Typical error of such times of whole configurations, as a share, from the latency model's own checks; null where there are none. */
     readonly latencyError: number | null;
     /** Root mean square of the loss's error, as a share of that of the loss; null from criteria that do not predict it. */

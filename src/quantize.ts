@@ -5,6 +5,8 @@ import { loadBackend } from "./backend/load-node.js";
 import { bindingOf } from "./binding.js";
 import { measuredFloatKernels } from "./cost/float-kernels-node.js";
 import { typicalError } from "./cost/latency-model.js";
+import type { HardwareProfile } from "./cost/profile.js";
+import { openProfile } from "./cost/profile-node.js";
 import { saturates } from "./cost/saturation-node.js";
 import { measureWorkspaceLatency } from "./cost/workspace-latency-node.js";
 import { withinBand } from "./data/band.js";
@@ -36,6 +38,11 @@ export interface QuantizeOptions extends RunOptions, Control {
   readonly backend?: Backend;
   /** An analysis made before with the same model, data and options; what it holds is not computed again. */
   readonly analysis?: Analysis;
+  /**
+   * Predicts times from what a machine can do at best, in place of measuring them on this one: a JSON file's path, or the profile itself. A limit on latency is then
+   * judged by these predictions alone.
+   */
+  readonly profile?: string | HardwareProfile;
   /** Whether the file is run in onnxruntime against the float model. Default true; without it the predictions are all that is known. */
   readonly verify?: boolean;
   /** Called whenever a part of the analysis is done, so that an interrupted run can be resumed. */
@@ -59,6 +66,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   const run = resolveOptions(options);
   const { limits, output, onProgress, signal } = options;
   checkLimits(limits);
+  const profile = options.profile === undefined ? undefined : await openProfile(options.profile);
   const original = await readModelFile(path);
   const dataset = typeof options.data === "string" ? await openDataset(options.data) : options.data;
   if (options.verify !== false) requireSamples(dataset.splits, ["verify"]);
@@ -73,9 +81,11 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
     onFloatFigure: (float) => withinBand({ ...dataset.metric, float, quantized: float, kl: 0 }, limits),
     findSaturation: saturates,
     findFloatKernels: (ranges) => measuredFloatKernels(workspace, ranges, { onProgress, signal }),
-    ...(needsLatency(limits, run) && {
-      measureLatency: (ranges) => measureWorkspaceLatency(workspace, ranges, { onProgress, signal }),
-    }),
+    profile,
+    ...(profile === undefined &&
+      needsLatency(limits, run) && {
+        measureLatency: (ranges) => measureWorkspaceLatency(workspace, ranges, { onProgress, signal }),
+      }),
     onPart: options.onAnalysis,
     onProgress,
     signal,
@@ -120,10 +130,16 @@ async function planOf(
     meanSquaredLoss === undefined || !lossErrorCriteria.has(options.criterion)
       ? null
       : Math.sqrt(loss / meanSquaredLoss);
-  const latencyError = latency === undefined ? null : (typicalError(latency) ?? null);
-  const predicted = { loss, latencyMs: used.latencyMs ?? null, latencyError, lossError };
-  const verifiedFigures = known === null ? null : verifiedPart(known, undone);
   const float = predict(groups.map(() => 0)).used;
+  const predicted = {
+    loss,
+    latencyMs: used.latencyMs ?? null,
+    floatLatencyMs: float.latencyMs ?? null,
+    latencyError: latency === undefined ? null : (typicalError(latency) ?? null),
+    latencyProfile: latency?.profile ?? null,
+    lossError,
+  };
+  const verifiedFigures = known === null ? null : verifiedPart(known, undone);
   return {
     version: 1,
     target: options.target,
@@ -157,7 +173,6 @@ async function planOf(
       verified: verifiedFigures,
       bandAsSearched: result.verdict.excess === 0,
       macs: { float: float.macs!, quantized: used.macs! },
-      floatLatencyMs: float.latencyMs ?? null,
     }),
     unverified: "unverified" in verified ? verified.unverified : null,
     search: {

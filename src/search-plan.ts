@@ -191,7 +191,7 @@ function checkLatency({ latency }: Analysis, { maxLatency }: Limits, minimize: O
   throw new BitwrightError("invalid-option", "the analysis has no latencies", {
     where: maxLatency === undefined ? "minimize" : "max-latency",
     expected: "an analysis with a latency model",
-    remedy: "Let analyze go on with --latency.",
+    remedy: "Let analyze go on with --latency, or name a --profile.",
   });
 }
 
