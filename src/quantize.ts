@@ -13,11 +13,12 @@ import { withinBand } from "./data/band.js";
 import type { Dataset } from "./data/dataset.js";
 import { openDataset } from "./data/open-node.js";
 import { requireSamples } from "./data/splits.js";
+import { explainChoices } from "./explain.js";
 import { keptFloat } from "./kept-float.js";
 import { checkLimits } from "./limits.js";
 import { modelFileBytes, readModelFile, writeModelFile, writtenLike } from "./onnx/model-node.js";
 import { type Limits, type Options, type RunOptions, resolveOptions } from "./options.js";
-import { explain, type Plan, type Verified } from "./plan.js";
+import type { Plan, Verified } from "./plan.js";
 import type { Control } from "./progress.js";
 import { type SearchOutcome, searchPlan } from "./search-plan.js";
 import { lossErrorCriteria } from "./sensitivity/index.js";
@@ -105,8 +106,8 @@ function needsLatency({ maxLatency }: Limits, { minimize }: Options): boolean {
 
 async function planOf(
   workspace: Workspace,
-  { meanSquaredLoss, latency }: Analysis,
-  { groups, result, choices, predict }: SearchOutcome,
+  { meanSquaredLoss, latency, floatKernels }: Analysis,
+  { problem, groups, result, choices, predict }: SearchOutcome,
   { assignment, verified, undone }: Written,
   path: string,
   { limits, output }: QuantizeOptions,
@@ -117,7 +118,8 @@ async function planOf(
   const group = new Map(groups.flatMap((g, i) => g.layers.map((node) => [node, i] as const)));
   const { name: metric } = dataset.metric;
   const known = "unverified" in verified ? null : verified;
-  const takenBack = new Set(result.lowered.slice(result.lowered.length - undone).map((lowering) => lowering.group));
+  const reasons = explainChoices({ problem, result }, assignment);
+  const onFloatKernel = new Set(latency === undefined ? floatKernels : []);
   const before = {
     metric,
     value: known?.float ?? null,
@@ -158,7 +160,7 @@ async function planOf(
         why:
           weight === undefined && groups[at]!.choices.length === 1
             ? "no bytes to save, and its time was not asked for"
-            : explain(groups[at]!, assignment[at]!, takenBack.has(at)),
+            : `${reasons[at]!}${onFloatKernel.has(node) ? "; float activations, which are faster here" : ""}`,
       };
     }),
     keptFloat: keptFloat(model, layers, chosen),
