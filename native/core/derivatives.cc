@@ -1,6 +1,7 @@
 // The passes of a graph that differentiate: see ops/op.h for the calculus and ops/kinds.h for what a weight's probe costs.
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "core/random.h"
 #include "core/sweep.h"
@@ -114,7 +115,10 @@ void Graph::set_sites(SiteRequest request) {
   request_ = std::move(request);
 }
 
-bool Graph::is_linear(int node) const { return nodes_[node].row != nullptr && std::strcmp(nodes_[node].row->kind, "linear") == 0; }
+bool Graph::is_linear(int node) const {
+  const auto& [row, op] = std::tie(nodes_[node].row, nodes_[node].op);
+  return row != nullptr && std::strcmp(row->kind, "linear") == 0 && op != nullptr && !op->multiplies();
+}
 
 // Initializers move along directions where nodes are linear in them: as weights of products, in linear operators and, if `biases`, as biases of products.
 void Graph::check_direction(int value, bool biases) const {
