@@ -49,6 +49,19 @@ void Graph::check_edge(int node, int port) const {
     invalid_argument("there is no input " + std::to_string(port) + " of node " + std::to_string(node));
 }
 
+// Cotangents reach what is computed from the graph's inputs, and floats alone: an error or a direction anywhere else would meet zeros. What type a value
+// has may not be known before it has been computed.
+void Graph::check_moving_edge(int node, int port) const {
+  check_edge(node, port);
+  const ProgramNode& source = nodes_[node].source;
+  const Value& value = values_[source.inputs[port]];
+  const auto refuse = [&](const std::string& what) {
+    throw EngineError(BW_UNSUPPORTED, "reads '" + value.name + "', which is " + what + ", at input " + std::to_string(port) + ": it has no derivative there", source.name);
+  };
+  if (value.constant) refuse("constant");
+  if (value.primal && !is_float(value.primal.dtype())) refuse(dtype_name(value.primal.dtype()));
+}
+
 std::vector<double> Graph::set_loss(bw_loss kind, int value, const uint8_t* target, size_t bytes) {
   check_derivatives_ready();
   if (kind < BW_CROSS_ENTROPY || kind > BW_SUM) invalid_argument("unknown loss " + std::to_string(kind));
@@ -99,7 +112,7 @@ void Graph::set_sites(SiteRequest request) {
     sites.push_back(site);
   }
   for (const auto& [node, port] : request.edges) {
-    check_edge(node, port);
+    check_moving_edge(node, port);
     Site site;
     site.node = node;
     site.port = port;
@@ -274,6 +287,8 @@ void Graph::tangent_pass(double* forms) {
   const auto is_site = [&](int value) {
     return std::any_of(sites_.begin(), sites_.end(), [&](const Site& site) { return site.value == value && !site.all_zero(); });
   };
+  for (const Site& site : sites_)
+    if (site.value < 0) check_moving_edge(site.node, site.port);
   for (Value& value : values_) value.tangent = Tensor();
   for (size_t n = 0; n < nodes_.size(); ++n) {
     check_cancelled();
