@@ -1,5 +1,6 @@
 import type { BiasShifts } from "./calibrate/bias-correction.js";
 import type { LatencyModel } from "./cost/latency-model.js";
+import type { Divergence } from "./evaluate/evaluator.js";
 import type { Range } from "./export/layout.js";
 import type { LayerChoice } from "./formats.js";
 import type { SavedWeights } from "./rounded-weights.js";
@@ -52,8 +53,16 @@ export interface Binding {
   readonly model: string;
   /** Hash of the data set. */
   readonly data: string;
+  /** What losses are put on: all that the numbers take from the metric, whose own figures are measured anew by every search. */
+  readonly judged: Judged;
   /** The options that the numbers depend on. */
   readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface Judged {
+  /** The output, by its name. */
+  readonly output: string;
+  readonly divergence: Divergence;
 }
 
 export type AnalysedSite = Pick<Site, "id" | "kind" | "tensor" | "node" | "op" | "elements" | "group">;

@@ -100,7 +100,7 @@ export function sampleAnalysis(count: number): Analysis {
   const cost = (i: number) => 10 ** -(i % 5);
   return {
     version: 4,
-    binding: { model: "m", data: "d", options: { samples: 64 } },
+    binding: { model: "m", data: "d", judged: { output: "y", divergence: "kl" }, options: { samples: 64 } },
     ranges: { x: [-1, 1] },
     roundedWeights: {},
     biasShifts: {},
