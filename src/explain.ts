@@ -58,7 +58,7 @@ function reasonAgainst(problem: SearchProblem, found: Score, leastRefused: numbe
     return `, and the limit on ${exceeded.map((resource) => limited[resource]).join(", ")} does not leave it`;
   const objective = resources.findIndex((resource) => resource.name === minimize);
   if (band && isMet && used[objective]! >= found.used[objective]! * (1 - rounding))
-    return `, and would not make the ${minimized[minimize]}`;
+    return `, and would not ${lessen(minimize, resources)}`;
   if (band && found.loss + change >= leastRefused * (1 - rounding)) return ", more than the limits leave";
   return "; the search did not try it here";
 }
@@ -82,13 +82,14 @@ const limited = {
   footprint: "size and time",
 } as const satisfies Record<ResourceName, string>;
 
-const minimized = {
-  bytes: "file smaller",
-  latencyMs: "model faster",
-  macs: "work less",
-  lossError: "loss's error smaller",
-  footprint: "sum of size and time smaller",
-} as const satisfies Record<ResourceName, string>;
+function lessen(minimize: ResourceName, resources: readonly Resource[]): string {
+  if (minimize === "bytes") return "make the file smaller";
+  if (minimize === "latencyMs") return "make the model faster";
+  if (minimize !== "footprint") return `lessen ${limited[minimize]}`;
+  // Multiply-accumulates stand for time where that is not known.
+  const time = resources.some(({ name }) => name === "latencyMs") ? "time" : "multiply-accumulates";
+  return `lessen size and ${time} taken together`;
+}
 
 /** A choice by what it changes. */
 function name({ weight, activation }: LayerChoice, now: LayerChoice): string {

@@ -66,6 +66,14 @@ describe("why a group has its choice:", () => {
 
   it("what is minimized", () => {
     expect(why(problemOf({ minimize: "latencyMs" }), found([1]))).toMatch(/, and would not make the model faster$/);
+    const { resources, ...both } = problemOf({ minimize: "footprint" });
+    const sum = {
+      ...resources[0]!,
+      name: "footprint" as const,
+      factors: [{ groups: [0], values: Float64Array.of(2, 0.7, 1.1) }],
+    };
+    const footprint = { ...both, resources: [...resources, sum] };
+    expect(why(footprint, found([1]))).toMatch(/, and would not lessen size and time taken together$/);
     const loss = problemOf({ band: false, limits: { bytes: 16 } });
     expect(why(loss, found([1]))).toMatch(/would cost 1.0e-1, and the limits are met without it$/);
   });
