@@ -133,7 +133,7 @@ BW_API int32_t bw_graph_hessian(bw_graph graph, int32_t products, double* out_fo
 
 // What formats would do to tensors: errors, each of an initializer (values[i]) or, where values[i] is negative, of the input ports[i] of nodes[i].
 // Replaces the former list; what each error is follows by one of the next three calls. Nodes must be linear in the
-// initializers: weights and biases of products, and what linear operators read.
+// initializers: weights and biases of products, and what linear operators read. Node inputs must be floats that depend on the graph's inputs.
 BW_API int32_t bw_graph_set_errors(bw_graph graph, const int32_t* values, const int32_t* nodes, const int32_t* ports, int32_t count);
 // Of an initializer: what is added to it or, for bw_graph_project_squares, a variance of every element.
 BW_API int32_t bw_graph_set_error_data(bw_graph graph, int32_t error, const float* data, bw_size count);

@@ -1,5 +1,6 @@
 import type { BiasShifts } from "./calibrate/bias-correction.js";
 import type { LatencyModel } from "./cost/latency-model.js";
+import type { Divergence } from "./evaluate/evaluator.js";
 import type { Range } from "./export/layout.js";
 import type { LayerChoice } from "./formats.js";
 import type { SavedWeights } from "./rounded-weights.js";
@@ -32,7 +33,7 @@ export interface Analysis {
   readonly meanSquaredLoss?: number;
   /** Second-order terms between the sites' choices. */
   readonly interactions: Interactions;
-  /** How long any configuration takes on this machine; measured when a limit or the objective asks for it. */
+  /** How long any configuration takes on this machine, measured when a limit or the objective asks for it; or as a hardware profile has it. */
   readonly latency?: LatencyModel;
   /** Time that each criterion took, with the interactions that it is made of, and each source of interactions. */
   readonly seconds: Readonly<Record<string, number>>;
@@ -52,14 +53,28 @@ export interface Binding {
   readonly model: string;
   /** Hash of the data set. */
   readonly data: string;
+  /** What losses are put on: all that the numbers take from the metric, whose own figures are measured anew by every search. */
+  readonly judged: Judged;
   /** The options that the numbers depend on. */
   readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface Judged {
+  /** The output, by its name. */
+  readonly output: string;
+  readonly divergence: Divergence;
 }
 
 export type AnalysedSite = Pick<Site, "id" | "kind" | "tensor" | "node" | "op" | "elements" | "group">;
 
 export function rangesOf({ ranges }: Analysis): Map<string, Range> {
   return new Map(Object.entries(ranges).map(([name, [min, max]]) => [name, { min, max }]));
+}
+
+/** An analysis whose times, if it has any, were measured. */
+export function withoutProfile(analysis: Analysis): Analysis {
+  const { latency, ...others } = analysis;
+  return latency?.profile === undefined ? analysis : others;
 }
 
 /** Predicted rise of the loss when a layer takes a choice: the sum over its sites, 0 for float. */

@@ -3,7 +3,9 @@ import { measureBiasShifts } from "./calibrate/bias-correction.js";
 import { calibrate } from "./calibrate/calibrate.js";
 import { roundWeights } from "./calibrate/round-weights.js";
 import type { LatencyModel } from "./cost/latency-model.js";
+import { type HardwareProfile, parseProfile, profileLatency } from "./cost/profile.js";
 import type { Dataset } from "./data/dataset.js";
+import { Field } from "./data/field.js";
 import { someSamples } from "./data/splits.js";
 import { BitwrightError } from "./errors.js";
 import { Evaluator } from "./evaluate/evaluator.js";
@@ -35,6 +37,8 @@ export interface AnalyzeOptions extends Control {
   readonly findSaturation?: (() => Promise<boolean>) | undefined;
   /** Measures how long configurations take on the target; a known model is kept. */
   readonly measureLatency?: ((ranges: ReadonlyMap<string, Range>) => Promise<LatencyModel>) | undefined;
+  /** Computes those times from what a machine can do at best, in place of measured and of known ones. */
+  readonly profile?: HardwareProfile | undefined;
   /** Takes the float model's figure on the samples as soon as it is known, and may throw when nothing can be held against it. */
   readonly onFloatFigure?: ((figure: number) => void) | undefined;
   /** Called whenever a part is finished, so that it can be saved. */
@@ -52,7 +56,14 @@ const momentSamples = 128;
 export async function analyze(workspace: Workspace, options: AnalyzeOptions): Promise<Analysis> {
   const { engine, target, model, options: run } = workspace;
   const { onProgress, signal, binding, known, onPart } = options;
-  if (known !== undefined && isComplete(known, options)) return known;
+  const profile = options.profile && parseProfile(new Field("options", "profile", options.profile));
+  const profiled = profile && (() => profileLatency(profile, workspace, { signal }));
+  if (known !== undefined && isComplete(known, options)) {
+    if (profiled === undefined) return known;
+    const timed = { ...known, latency: await profiled() };
+    await onPart?.(timed);
+    return timed;
+  }
   const quantizesActivations = workspace.layers.some(({ choices }) => choices.some(readsCodes));
   const inBatches = <T>(work: (batchSize: number) => Promise<T>, most = run.batchSize) => withinMemory(most, work);
   const samples = sensitivitySamples(workspace.dataset, run);
@@ -116,7 +127,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
 
   const floatKernels =
     known?.floatKernels ?? (quantizesActivations ? await options.findFloatKernels?.(ranges) : undefined) ?? [];
-  const latency = known?.latency ?? (await options.measureLatency?.(ranges));
+  const latency = (await profiled?.()) ?? known?.latency ?? (await options.measureLatency?.(ranges));
 
   const { divergence } = workspace;
   const evaluator = lazyEvaluator(() =>

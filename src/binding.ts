@@ -3,6 +3,7 @@ import type { Analysis, Binding } from "./analysis.js";
 import type { Dataset } from "./data/dataset.js";
 import { hashParts } from "./data/hash.js";
 import { BitwrightError } from "./errors.js";
+import { divergenceFor, judgedOutput } from "./evaluate/evaluator.js";
 import { cloneMessage } from "./onnx/clone.js";
 import { ModelProtoSchema } from "./onnx/generated/onnx_pb.js";
 import { rawBlocks } from "./onnx/lazy-bytes.js";
@@ -28,6 +29,7 @@ export async function bindingOf(
   const binding: Binding = {
     model: await modelHash(model),
     data: await dataset.hash(),
+    judged: { output: judgedOutput(dataset.metric, model), divergence: divergenceFor(dataset.metric, model) },
     options: {
       target,
       formats,
@@ -54,6 +56,8 @@ export function checkBinding({ binding: saved }: Analysis, now: Binding): void {
   const parts = [
     ["model", saved.model, now.model],
     ["data set", saved.data, now.data],
+    ["output that is judged", saved.judged.output, now.judged.output],
+    ["divergence, which the metric decides", saved.judged.divergence, now.judged.divergence],
     ...Object.entries(now.options).map(([name, value]) => [`option ${name}`, saved.options[name], value] as const),
   ] as const;
   const stale = parts.find(([, expected, received]) => differ(expected, received));

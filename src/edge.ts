@@ -22,6 +22,7 @@ export { fakeQuantize, quantizationError, quantizeLinear, searchScale } from "./
 export type { QuantizerSpec, RangeMethod } from "./backend/quantizer-spec.js";
 export { createWasmBackend, type WasmModule } from "./backend/wasm.js";
 export { bindingOf, checkBinding } from "./binding.js";
+export type { HardwareProfile } from "./cost/profile.js";
 export { type Band, parseKeep, parseMaxDrop, parseMaxKl, parseReach, withinBand } from "./data/band.js";
 export { CarriedStates } from "./data/carried-states.js";
 export type { Batch, Dataset, Selection } from "./data/dataset.js";

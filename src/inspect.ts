@@ -15,6 +15,7 @@ import { declaredTypes } from "./onnx/value-types.js";
 import type { Options } from "./options.js";
 import { type PassedOver, passedOver } from "./passed-over.js";
 import { elementCount, type Feeds } from "./tensor.js";
+import { type UndecidedBranch, undecidedBranches } from "./undecided-branches.js";
 
 /** What a model is made of, before anything is decided. */
 export interface Inspection {
@@ -36,6 +37,8 @@ export interface Inspection {
   readonly macs: number | null;
   /** What the engine lacks of the cleaned model. */
   readonly unsupported: readonly UnsupportedOp[];
+  /** Of an `If` among these, what decides it: where data holds that constant, the branch that is taken stands in its place. */
+  readonly undecided: readonly UndecidedBranch[];
   /** What the clean-up does before anything is quantized. */
   readonly changes: readonly Change[];
 }
@@ -102,6 +105,7 @@ export async function inspect(backend: Backend, original: OnnxModel, options: In
     passedOver: passedOver(model, planned),
     macs: layers.reduce<number | null>((sum, { macs }) => (sum === null || macs === null ? null : sum + macs), 0),
     unsupported: await unsupported(backend, model),
+    undecided: undecidedBranches(new Graph(model), options.given ?? {}),
     changes,
   };
 }

@@ -2,6 +2,7 @@ import type { AnalysedSite, Analysis, Unfinished } from "./analysis.js";
 import type { BiasShifts } from "./calibrate/bias-correction.js";
 import { parseLatencyModel } from "./cost/parse-latency-model.js";
 import type { Field } from "./data/field.js";
+import { divergences } from "./evaluate/evaluator.js";
 import { formats } from "./formats.js";
 import { numbers, parseInteractions } from "./parse-interactions.js";
 import type { SavedWeights } from "./rounded-weights.js";
@@ -19,12 +20,14 @@ export function parseAnalysis(root: Field): Analysis {
   const unfinished = root.at("unfinished");
   const meanSquaredLoss = root.at("meanSquaredLoss");
   const latency = root.at("latency");
-  const { model, data, options } = root.at("binding").object(["model", "data", "options"]);
+  const { model, data, judged, options } = root.at("binding").object(["model", "data", "judged", "options"]);
+  const { output, divergence } = judged.object(["output", "divergence"]);
   return {
     version: 4,
     binding: {
       model: model.text(),
       data: data.text(),
+      judged: { output: output.text(), divergence: divergence.choice(divergences) },
       options: Object.fromEntries(options.entries().map(([name, { value }]) => [name, value])),
     },
     ranges: record(root.at("ranges"), parseRange),

@@ -1,10 +1,10 @@
 import type { FigureChange } from "./data/figure-change.js";
 import type { PairedComparison } from "./data/statistics.js";
-import { type Format, formats, type LayerChoice } from "./formats.js";
+import type { Format } from "./formats.js";
 import type { KeptFloat } from "./kept-float.js";
 import type { Change } from "./onnx/clean/index.js";
 import type { Limits } from "./options.js";
-import type { GroupChoice, Proof, SearchGroup, SearchStep } from "./search/problem.js";
+import type { Proof, SearchStep } from "./search/problem.js";
 import type { Trust } from "./sensitivity/trust.js";
 
 /** What was decided and what it brought; saved as plan.json. */
@@ -23,8 +23,12 @@ export interface Plan {
   readonly predicted: {
     /** Rise of the mean loss that the criterion predicts for the whole plan. */
     readonly loss: number;
-    /** Median time of a run of one sample, in milliseconds; null where no latency model was measured. */
+    /** Time of a run of one sample, in milliseconds; null where there is no latency model. */
     readonly latencyMs: number | null;
+    /** The same of the float model. */
+    readonly floatLatencyMs: number | null;
+    /** The hardware profile that these times come from; null where they come from measurements on this machine, or there are none. */
+    readonly latencyProfile: string | null;
     /** Typical error of such times of whole configurations, as a share, from the latency model's own checks; null where there are none. */
     readonly latencyError: number | null;
     /** Root mean square of the loss's error, as a share of that of the loss; null from criteria that do not predict it. */
@@ -99,34 +103,4 @@ export interface Verified {
   readonly latencyRatio: number;
   /** Groups that were taken back because an earlier file failed verification. */
   readonly undone: number;
-}
-
-/**
- * Why a group has its choice: what it costs, and what kept it from a narrower one.
- * @param takenBack - Whether a narrower choice was inside the limits in the search and not in verification.
- */
-export function explain({ choices }: SearchGroup, chosen: number, takenBack: boolean): string {
-  const now = choices[chosen]!;
-  const narrowerOnes = choices.filter((choice) => bits(choice) < bits(now)).sort((a, b) => a.cost - b.cost);
-  const cost = chosen === 0 ? "kept float" : `costs ${number(now.cost)}`;
-  if (narrowerOnes.length === 0) return `${cost}; the narrowest offered`;
-  // What costs no more was there to be taken: it is not the limits that kept the layer from it.
-  const narrower = narrowerOnes.find((choice) => choice.cost > now.cost);
-  if (narrower === undefined) return `${cost}; nothing else is smaller`;
-  const reason = takenBack ? "taken back after verification" : "more than the limits leave";
-  return `${cost}; ${name(narrower.choice, now.choice)} would cost ${number(narrower.cost)}, ${reason}`;
-}
-
-function bits({ choice }: GroupChoice): number {
-  return formats[choice.weight].bits + formats[choice.activation].bits;
-}
-
-/** A choice by what it changes. */
-function name({ weight, activation }: LayerChoice, now: LayerChoice): string {
-  if (activation === now.activation) return `${weight} weights`;
-  return weight === now.weight ? `${activation} activations` : `${weight} weights and ${activation} activations`;
-}
-
-function number(value: number): string {
-  return value === 0 ? "0" : value.toExponential(1);
 }

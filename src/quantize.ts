@@ -5,17 +5,20 @@ import { loadBackend } from "./backend/load-node.js";
 import { bindingOf } from "./binding.js";
 import { measuredFloatKernels } from "./cost/float-kernels-node.js";
 import { typicalError } from "./cost/latency-model.js";
+import type { HardwareProfile } from "./cost/profile.js";
+import { openProfile } from "./cost/profile-node.js";
 import { saturates } from "./cost/saturation-node.js";
 import { measureWorkspaceLatency } from "./cost/workspace-latency-node.js";
 import { withinBand } from "./data/band.js";
 import type { Dataset } from "./data/dataset.js";
 import { openDataset } from "./data/open-node.js";
 import { requireSamples } from "./data/splits.js";
+import { explainChoices } from "./explain.js";
 import { keptFloat } from "./kept-float.js";
 import { checkLimits } from "./limits.js";
 import { modelFileBytes, readModelFile, writeModelFile, writtenLike } from "./onnx/model-node.js";
 import { type Limits, type Options, type RunOptions, resolveOptions } from "./options.js";
-import { explain, type Plan, type Verified } from "./plan.js";
+import type { Plan, Verified } from "./plan.js";
 import type { Control } from "./progress.js";
 import { type SearchOutcome, searchPlan } from "./search-plan.js";
 import { lossErrorCriteria } from "./sensitivity/index.js";
@@ -36,6 +39,11 @@ export interface QuantizeOptions extends RunOptions, Control {
   readonly backend?: Backend;
   /** An analysis made before with the same model, data and options; what it holds is not computed again. */
   readonly analysis?: Analysis;
+  /**
+   * Predicts times from what a machine can do at best, in place of measuring them on this one: a JSON file's path, or the profile itself. A limit on latency is then
+   * judged by these predictions alone.
+   */
+  readonly profile?: string | HardwareProfile;
   /** Whether the file is run in onnxruntime against the float model. Default true; without it the predictions are all that is known. */
   readonly verify?: boolean;
   /** Called whenever a part of the analysis is done, so that an interrupted run can be resumed. */
@@ -59,6 +67,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   const run = resolveOptions(options);
   const { limits, output, onProgress, signal } = options;
   checkLimits(limits);
+  const profile = options.profile === undefined ? undefined : await openProfile(options.profile);
   const original = await readModelFile(path);
   const dataset = typeof options.data === "string" ? await openDataset(options.data) : options.data;
   if (options.verify !== false) requireSamples(dataset.splits, ["verify"]);
@@ -73,9 +82,11 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
     onFloatFigure: (float) => withinBand({ ...dataset.metric, float, quantized: float, kl: 0 }, limits),
     findSaturation: saturates,
     findFloatKernels: (ranges) => measuredFloatKernels(workspace, ranges, { onProgress, signal }),
-    ...(needsLatency(limits, run) && {
-      measureLatency: (ranges) => measureWorkspaceLatency(workspace, ranges, { onProgress, signal }),
-    }),
+    profile,
+    ...(profile === undefined &&
+      needsLatency(limits, run) && {
+        measureLatency: (ranges) => measureWorkspaceLatency(workspace, ranges, { onProgress, signal }),
+      }),
     onPart: options.onAnalysis,
     onProgress,
     signal,
@@ -95,8 +106,8 @@ function needsLatency({ maxLatency }: Limits, { minimize }: Options): boolean {
 
 async function planOf(
   workspace: Workspace,
-  { meanSquaredLoss, latency }: Analysis,
-  { groups, result, choices, predict }: SearchOutcome,
+  { meanSquaredLoss, latency, floatKernels }: Analysis,
+  { problem, groups, result, choices, predict }: SearchOutcome,
   { assignment, verified, undone }: Written,
   path: string,
   { limits, output }: QuantizeOptions,
@@ -107,7 +118,8 @@ async function planOf(
   const group = new Map(groups.flatMap((g, i) => g.layers.map((node) => [node, i] as const)));
   const { name: metric } = dataset.metric;
   const known = "unverified" in verified ? null : verified;
-  const takenBack = new Set(result.lowered.slice(result.lowered.length - undone).map((lowering) => lowering.group));
+  const reasons = explainChoices({ problem, result }, assignment);
+  const onFloatKernel = new Set(latency === undefined ? floatKernels : []);
   const before = {
     metric,
     value: known?.float ?? null,
@@ -120,10 +132,16 @@ async function planOf(
     meanSquaredLoss === undefined || !lossErrorCriteria.has(options.criterion)
       ? null
       : Math.sqrt(loss / meanSquaredLoss);
-  const latencyError = latency === undefined ? null : (typicalError(latency) ?? null);
-  const predicted = { loss, latencyMs: used.latencyMs ?? null, latencyError, lossError };
-  const verifiedFigures = known === null ? null : verifiedPart(known, undone);
   const float = predict(groups.map(() => 0)).used;
+  const predicted = {
+    loss,
+    latencyMs: used.latencyMs ?? null,
+    floatLatencyMs: float.latencyMs ?? null,
+    latencyError: latency === undefined ? null : (typicalError(latency) ?? null),
+    latencyProfile: latency?.profile ?? null,
+    lossError,
+  };
+  const verifiedFigures = known === null ? null : verifiedPart(known, undone);
   return {
     version: 1,
     target: options.target,
@@ -142,7 +160,7 @@ async function planOf(
         why:
           weight === undefined && groups[at]!.choices.length === 1
             ? "no bytes to save, and its time was not asked for"
-            : explain(groups[at]!, assignment[at]!, takenBack.has(at)),
+            : `${reasons[at]!}${onFloatKernel.has(node) ? "; float activations, which are faster here" : ""}`,
       };
     }),
     keptFloat: keptFloat(model, layers, chosen),
@@ -157,7 +175,6 @@ async function planOf(
       verified: verifiedFigures,
       bandAsSearched: result.verdict.excess === 0,
       macs: { float: float.macs!, quantized: used.macs! },
-      floatLatencyMs: float.latencyMs ?? null,
     }),
     unverified: "unverified" in verified ? verified.unverified : null,
     search: {

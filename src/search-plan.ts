@@ -3,6 +3,7 @@ import { type Band, type BandResult, withinBand, worstFigure } from "./data/band
 import { standardErrorOfChange } from "./data/figure-change.js";
 import { BitwrightError } from "./errors.js";
 import { Evaluator } from "./evaluate/evaluator.js";
+import type { Searched } from "./explain.js";
 import type { Layout } from "./export/layout.js";
 import { exportModel } from "./export/qdq.js";
 import type { PlannedLayer } from "./export/targets/target.js";
@@ -31,9 +32,8 @@ import { withinMemory } from "./within-memory.js";
 import { layoutOptions, type Workspace } from "./workspace.js";
 
 /** A search that has ended, with the way from its assignments to layouts. */
-export interface SearchOutcome {
+export interface SearchOutcome extends Searched {
   readonly groups: readonly SearchGroup[];
-  readonly result: SearchResult;
   readonly scores: SiteScores;
   /** What the layers take under an assignment. */
   choices(assignment: Assignment): Map<string, LayerChoice>;
@@ -112,8 +112,8 @@ export async function searchPlan(
   };
   const search = (within: SearchProblem) => searches[run.search](within, { onProgress, signal });
   const bytesOf = (assignment: Assignment) => fileBytes(exportModel(model, layout(assignment)));
-  const result = await insideSize(problem, search, bytesOf, signal);
-  return { groups, result, scores, choices, layout, predict: (assignment) => predict(problem, assignment) };
+  const searched = await insideSize(problem, search, bytesOf, signal);
+  return { ...searched, groups, scores, choices, layout, predict: (assignment) => predict(problem, assignment) };
 }
 
 // Files differ from what is counted by the bytes of a few names.
@@ -128,15 +128,15 @@ async function insideSize(
   search: (problem: SearchProblem) => Promise<SearchResult>,
   bytesOf: (assignment: Assignment) => number,
   signal: AbortSignal | undefined,
-): Promise<SearchResult> {
+): Promise<Searched> {
   const { limit } = problem.resources.find(({ name }) => name === "bytes")!;
   let within = problem;
   for (let tightened = 0; ; tightened++) {
     const result = await search(within);
     if (limit === undefined || !result.verdict.feasible || signal?.aborted || tightened === mostTightenings)
-      return result;
+      return { problem: within, result };
     const over = bytesOf(result.assignment) - limit;
-    if (over <= 0) return result;
+    if (over <= 0) return { problem: within, result };
     within = { ...within, resources: within.resources.map((resource) => tighter(resource, over)) };
   }
 }
@@ -191,7 +191,7 @@ function checkLatency({ latency }: Analysis, { maxLatency }: Limits, minimize: O
   throw new BitwrightError("invalid-option", "the analysis has no latencies", {
     where: maxLatency === undefined ? "minimize" : "max-latency",
     expected: "an analysis with a latency model",
-    remedy: "Let analyze go on with --latency.",
+    remedy: "Let analyze go on with --latency, or name a --profile.",
   });
 }
 

@@ -10,11 +10,11 @@ import { formats, type LayerChoice } from "./formats.js";
 import type { LayerGroup } from "./groups.js";
 import { cloneMessage } from "./onnx/clone.js";
 import { ModelProtoSchema } from "./onnx/generated/onnx_pb.js";
-import { staticShapes } from "./onnx/infer/static-shapes.js";
 import { type OnnxModel, storedBytes } from "./onnx/model.js";
 import { everyTensor } from "./onnx/traverse.js";
 import type { Limits } from "./options.js";
 import type { Control } from "./progress.js";
+import { sampleShapes } from "./sample-shapes.js";
 import type { Factor, Resource } from "./search/problem.js";
 import { elementCount } from "./tensor.js";
 import type { Workspace } from "./workspace.js";
@@ -30,7 +30,7 @@ export async function resourcesOf(
 ): Promise<Resource[]> {
   return [
     bytesResource(workspace, groups, layout, limits.maxSize),
-    macsResource(groups, await layerShapes(workspace, control), limits.maxMacs),
+    macsResource(groups, await sampleShapes(workspace, workspace.layers.flatMap(workTensors), control), limits.maxMacs),
     ...(latency === undefined ? [] : [limitedLatency(latency, groups, limits.maxLatency)]),
   ];
 }
@@ -138,23 +138,6 @@ function unaryFactors(
     groups: [g],
     values: Float64Array.from(group.choices, (choice) => value(group, choice)),
   }));
-}
-
-/** Shapes of the tensors that decide how much work layers are, for the first sample of the search split. */
-async function layerShapes(
-  { dataset, engine, model, layers }: Workspace,
-  { signal }: Control,
-): Promise<ReadonlyMap<string, readonly number[]>> {
-  const values = [...new Set(layers.flatMap(workTensors))];
-  const shapes = new Map<string, readonly number[]>();
-  for await (const { feeds } of dataset.batches(dataset.splits.search.slice(0, 1), 1, { signal })) {
-    const inferred = staticShapes(model, new Map(Object.entries(feeds).map(([name, { dims }]) => [name, dims])));
-    // A run has to hold the whole model.
-    if (values.every((name) => inferred.has(name))) return inferred;
-    await engine.run(feeds, { values, signal });
-    for (const name of values) shapes.set(name, (await engine.graph.shape(engine.value(name))).dims);
-  }
-  return shapes;
 }
 
 /** Size of a model as a file, without making a copy of its weights. */

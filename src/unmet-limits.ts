@@ -8,23 +8,25 @@ export interface LimitFigures extends Pick<Plan, "before" | "after" | "predicted
   readonly bandAsSearched: boolean;
   /** Multiply-accumulates counted by width, of the float model and of the configuration. */
   readonly macs: { readonly float: number; readonly quantized: number };
-  /** Time that the latency model gives the float model, in milliseconds. */
-  readonly floatLatencyMs: number | null;
 }
 
-/** Names of the limits that a written file does not meet: as verified and measured, or as predicted where it was not run. */
+/**
+ * Names of the limits that a written file does not meet: as verified and measured, or as predicted where it was not run. Times on this machine say nothing of
+ * those that come from a profile.
+ */
 export function unmetLimits(
   { maxSize, maxLatency, maxMacs, maxLossError }: Limits,
   figures: LimitFigures,
 ): (keyof Limits | "band")[] {
-  const { before, after, predicted, verified, bandAsSearched, macs, floatLatencyMs } = figures;
+  const { before, after, predicted, verified, bandAsSearched, macs } = figures;
   const unmet: (keyof Limits | "band")[] = [];
   if (!(verified?.withinBand ?? bandAsSearched)) unmet.push("band");
   if (maxSize !== undefined && after.bytes > resolveAmount(maxSize, before.bytes)) unmet.push("maxSize");
   if (maxLatency !== undefined) {
-    const float = before.latencyMs ?? floatLatencyMs ?? Number.NaN;
+    const measured = predicted.latencyProfile === null ? verified : null;
+    const float = (measured === null ? predicted.floatLatencyMs : before.latencyMs) ?? Number.NaN;
     // The ratio of interleaved runs is steadier than the two medians.
-    const taken = verified === null ? (predicted.latencyMs ?? Number.NaN) : verified.latencyRatio * float;
+    const taken = measured === null ? (predicted.latencyMs ?? Number.NaN) : measured.latencyRatio * float;
     if (!(taken <= resolveAmount(maxLatency, float))) unmet.push("maxLatency");
   }
   if (maxMacs !== undefined && macs.quantized > resolveAmount(maxMacs, macs.float)) unmet.push("maxMacs");

@@ -1,6 +1,7 @@
 // The passes of a graph that differentiate: see ops/op.h for the calculus and ops/kinds.h for what a weight's probe costs.
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "core/random.h"
 #include "core/sweep.h"
@@ -46,6 +47,19 @@ void Graph::check_edge(int node, int port) const {
   if (node < 0 || node >= static_cast<int>(nodes_.size()) || port < 0 || port >= static_cast<int>(nodes_[node].source.inputs.size()) ||
       nodes_[node].source.inputs[port] < 0)
     invalid_argument("there is no input " + std::to_string(port) + " of node " + std::to_string(node));
+}
+
+// Cotangents reach what is computed from the graph's inputs, and floats alone: an error or a direction anywhere else would meet zeros. What type a value
+// has may not be known before it has been computed.
+void Graph::check_moving_edge(int node, int port) const {
+  check_edge(node, port);
+  const ProgramNode& source = nodes_[node].source;
+  const Value& value = values_[source.inputs[port]];
+  const auto refuse = [&](const std::string& what) {
+    throw EngineError(BW_UNSUPPORTED, "reads '" + value.name + "', which is " + what + ", at input " + std::to_string(port) + ": it has no derivative there", source.name);
+  };
+  if (value.constant) refuse("constant");
+  if (value.primal && !is_float(value.primal.dtype())) refuse(dtype_name(value.primal.dtype()));
 }
 
 std::vector<double> Graph::set_loss(bw_loss kind, int value, const uint8_t* target, size_t bytes) {
@@ -98,7 +112,7 @@ void Graph::set_sites(SiteRequest request) {
     sites.push_back(site);
   }
   for (const auto& [node, port] : request.edges) {
-    check_edge(node, port);
+    check_moving_edge(node, port);
     Site site;
     site.node = node;
     site.port = port;
@@ -114,7 +128,10 @@ void Graph::set_sites(SiteRequest request) {
   request_ = std::move(request);
 }
 
-bool Graph::is_linear(int node) const { return nodes_[node].row != nullptr && std::strcmp(nodes_[node].row->kind, "linear") == 0; }
+bool Graph::is_linear(int node) const {
+  const auto& [row, op] = std::tie(nodes_[node].row, nodes_[node].op);
+  return row != nullptr && std::strcmp(row->kind, "linear") == 0 && op != nullptr && !op->multiplies();
+}
 
 // Initializers move along directions where nodes are linear in them: as weights of products, in linear operators and, if `biases`, as biases of products.
 void Graph::check_direction(int value, bool biases) const {
@@ -270,6 +287,8 @@ void Graph::tangent_pass(double* forms) {
   const auto is_site = [&](int value) {
     return std::any_of(sites_.begin(), sites_.end(), [&](const Site& site) { return site.value == value && !site.all_zero(); });
   };
+  for (const Site& site : sites_)
+    if (site.value < 0) check_moving_edge(site.node, site.port);
   for (Value& value : values_) value.tangent = Tensor();
   for (size_t n = 0; n < nodes_.size(); ++n) {
     check_cancelled();

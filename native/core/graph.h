@@ -125,6 +125,7 @@ class Graph {
   void check_derivatives_ready() const;
   void check_loss() const;
   void check_edge(int node, int port) const;
+  void check_moving_edge(int node, int port) const;
   bool is_linear(int node) const;
   void check_direction(int value, bool biases) const;
   const Site* weight_site(int value) const;

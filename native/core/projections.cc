@@ -58,7 +58,7 @@ Tensor slice(BufferPool& buffers, const Tensor& whole, int axis, int64_t samples
 void Graph::set_errors(const std::vector<ErrorTarget>& targets) {
   for (const ErrorTarget& target : targets) {
     if (target.value < 0) {
-      check_edge(target.node, target.port);
+      check_moving_edge(target.node, target.port);
       continue;
     }
     const Value& value = values_[value_index(target.value)];
@@ -128,10 +128,12 @@ void Graph::project(Sweep& sweep, double* values, size_t count) {
   sweep.values = values;
   std::vector<bool> roots(values_.size());
   for (const ErrorSet& set : errors_.sets()) {
-    if (set.target.value < 0)
-      sweep.edges.insert({set.target.node, set.target.port});
-    else
+    if (set.target.value >= 0) {
       roots[set.target.value] = true;
+      continue;
+    }
+    check_moving_edge(set.target.node, set.target.port);
+    sweep.edges.insert({set.target.node, set.target.port});
   }
   sweep.active = downstream(std::move(roots), sweep.edges);
   if (real_ == BW_FLOAT64) {

@@ -28,6 +28,7 @@ std::vector<Row> recurrent_rows();
 std::vector<Row> reduce_rows();
 std::vector<Row> reshape_rows();
 std::vector<Row> resize_rows();
+std::vector<Row> scatter_rows();
 std::vector<Row> running_rows();
 std::vector<Row> shape_rows();
 std::vector<Row> softmax_rows();

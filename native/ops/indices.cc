@@ -4,6 +4,11 @@
 
 namespace bitwright {
 
+IndexMap blocks_map(IndexedBlocks blocks) {
+  const auto count = static_cast<int64_t>(blocks.offsets.size());
+  return IndexMap({{count, 0, blocks.block, std::move(blocks.offsets)}, {blocks.block, 1, 1, {}}});
+}
+
 int64_t checked_index(int64_t i, int64_t size) {
   if (i < -size || i >= size) invalid_model("index " + std::to_string(i) + " is outside of an axis with " + std::to_string(size) + " elements");
   return i < 0 ? i + size : i;

@@ -137,6 +137,8 @@ class Op {
   virtual void tangent(Context& context);
   virtual void adjoint(Context& context);
   virtual void curvature(Context&) {}
+  // Whether a node of a linear row multiplies some of its inputs after all.
+  virtual bool multiplies() const { return false; }
   // An op that is not linear in its weights takes their tangents as those of other inputs, and contracts their errors itself: with `right` a cotangent
   // g of the outputs, or (first = 1) the tangent of the first one along a probe of the context,
   //   form = <D e, g>, or d(<D e, g>), per sample.

@@ -6,9 +6,16 @@ namespace bitwright {
 
 namespace {
 
+// A tensor as planes: `count` of them at each of `depth` depths.
+struct Planes {
+  int64_t count, depth, plane;
+  int64_t layer() const { return count * plane; }  // elements at one depth
+};
+
 // [count][depth][plane] as [depth][count][plane], where every depth is a tensor of planes, and back.
 template <class T>
-Tensor by_depth(const Linear& linear, BufferPool& pool, const T* x, int64_t count, int64_t depth, int64_t plane) {
+Tensor by_depth(const Linear& linear, BufferPool& pool, const T* x, const Planes& planes) {
+  const int64_t count = planes.count, depth = planes.depth, plane = planes.plane;
   Tensor sorted(pool, DTypeOf<T>::value, {depth, count, plane});
   T* to = sorted.data<T>();
   linear.pool.parallel_for(count, [&](int64_t i) {
@@ -18,7 +25,8 @@ Tensor by_depth(const Linear& linear, BufferPool& pool, const T* x, int64_t coun
 }
 
 template <class T>
-void from_depth(const Linear& linear, const Tensor& sorted, int64_t count, int64_t depth, int64_t plane, T* y, bool accumulate) {
+void from_depth(const Linear& linear, const Tensor& sorted, const Planes& planes, T* y, bool accumulate) {
+  const int64_t count = planes.count, depth = planes.depth, plane = planes.plane;
   const T* from = sorted.data<T>();
   linear.pool.parallel_for(count, [&](int64_t i) {
     for (int64_t d = 0; d < depth; ++d) {
@@ -39,65 +47,60 @@ void each_depth(const VolumeShape& shape, const Body& body) {
     }
 }
 
-// The numbers of planes, and of elements, in one depth of each operand.
-struct Sizes {
-  int64_t x, w, y;
-  explicit Sizes(const VolumeShape& shape)
-      : x(shape.samples * shape.in_channels), w(shape.out_channels * (shape.in_channels / shape.groups)), y(shape.samples * shape.out_channels) {}
-};
+Planes planes_of_x(const VolumeShape& shape) { return {shape.samples * shape.in_channels, shape.in_depth, shape.in_plane()}; }
+Planes planes_of_w(const VolumeShape& shape) { return {shape.out_channels * (shape.in_channels / shape.groups), shape.kernel_depth, shape.kernel_plane()}; }
+Planes planes_of_y(const VolumeShape& shape) { return {shape.samples * shape.out_channels, shape.out_depth, shape.out_plane()}; }
+
+// A convolution of planes, or its transpose in x.
+template <class T>
+using PlaneRule = void (*)(const Linear&, const ConvShape&, const T* from, const T* w, T* to, bool accumulate);
+
+// For each set of weights the sum over the kernel's depths: from x to y, or `back`.
+template <class T>
+void sum_over_depths(const Linear& linear, BufferPool& pool, const VolumeShape& shape, bool back, const T* from, const T* w, T* to, bool accumulate, PlaneRule<T> rule) {
+  const Planes x = planes_of_x(shape), kernel = planes_of_w(shape), y = planes_of_y(shape);
+  const Planes &in = back ? y : x, &out = back ? x : y;
+  const Tensor read = by_depth(linear, pool, from, in);
+  ConvShape plane = shape;
+  plane.weight_sets = 1;
+  for (int64_t set = 0; set < shape.weight_sets; ++set) {
+    const Tensor weights = by_depth(linear, pool, w + set * kernel.layer() * kernel.depth, kernel);
+    Tensor sums(pool, DTypeOf<T>::value, {out.depth, out.count, out.plane});
+    T* sum = sums.data<T>();
+    std::fill_n(sum, sums.count(), T(0));
+    each_depth(shape, [&](int64_t o, int64_t i, int64_t k) {
+      rule(linear, plane, read.data<T>() + (back ? o : i) * in.layer(), weights.data<T>() + k * kernel.layer(), sum + (back ? i : o) * out.layer(), true);
+    });
+    from_depth(linear, sums, out, to + set * sums.count(), accumulate);
+  }
+}
 
 }  // namespace
 
 template <class T>
 void volume_forward(const Linear& linear, BufferPool& pool, const VolumeShape& shape, const T* x, const T* w, T* y, bool accumulate) {
   if (shape.flat()) return conv_forward(linear, shape, x, w, y, accumulate);
-  const Sizes sizes(shape);
-  const Tensor xs = by_depth(linear, pool, x, sizes.x, shape.in_depth, shape.in_plane());
-  ConvShape plane = shape;
-  plane.weight_sets = 1;
-  for (int64_t set = 0; set < shape.weight_sets; ++set) {
-    const Tensor ws = by_depth(linear, pool, w + set * sizes.w * shape.kernel_depth * shape.kernel_plane(), sizes.w, shape.kernel_depth, shape.kernel_plane());
-    Tensor ys(pool, DTypeOf<T>::value, {shape.out_depth, sizes.y, shape.out_plane()});
-    T* to = ys.data<T>();
-    std::fill_n(to, ys.count(), T(0));
-    each_depth(shape, [&](int64_t o, int64_t i, int64_t k) {
-      conv_forward(linear, plane, xs.data<T>() + i * sizes.x * shape.in_plane(), ws.data<T>() + k * sizes.w * shape.kernel_plane(), to + o * sizes.y * shape.out_plane(), true);
-    });
-    from_depth(linear, ys, sizes.y, shape.out_depth, shape.out_plane(), y + set * ys.count(), accumulate);
-  }
+  sum_over_depths<T>(linear, pool, shape, false, x, w, y, accumulate, conv_forward);
 }
 
 template <class T>
 void volume_input_adjoint(const Linear& linear, BufferPool& pool, const VolumeShape& shape, const T* dy, const T* w, T* dx, bool accumulate) {
   if (shape.flat()) return conv_input_adjoint(linear, shape, dy, w, dx, accumulate);
-  const Sizes sizes(shape);
-  const Tensor ys = by_depth(linear, pool, dy, sizes.y, shape.out_depth, shape.out_plane());
-  ConvShape plane = shape;
-  plane.weight_sets = 1;
-  for (int64_t set = 0; set < shape.weight_sets; ++set) {
-    const Tensor ws = by_depth(linear, pool, w + set * sizes.w * shape.kernel_depth * shape.kernel_plane(), sizes.w, shape.kernel_depth, shape.kernel_plane());
-    Tensor xs(pool, DTypeOf<T>::value, {shape.in_depth, sizes.x, shape.in_plane()});
-    T* to = xs.data<T>();
-    std::fill_n(to, xs.count(), T(0));
-    each_depth(shape, [&](int64_t o, int64_t i, int64_t k) {
-      conv_input_adjoint(linear, plane, ys.data<T>() + o * sizes.y * shape.out_plane(), ws.data<T>() + k * sizes.w * shape.kernel_plane(), to + i * sizes.x * shape.in_plane(), true);
-    });
-    from_depth(linear, xs, sizes.x, shape.in_depth, shape.in_plane(), dx + set * xs.count(), accumulate);
-  }
+  sum_over_depths<T>(linear, pool, shape, true, dy, w, dx, accumulate, conv_input_adjoint);
 }
 
 template <class T>
 void volume_weight_adjoint(const Linear& linear, BufferPool& pool, const VolumeShape& shape, const T* x, const T* dy, double* dw) {
   if (shape.flat()) return conv_weight_adjoint(linear, shape, x, dy, dw);
-  const Sizes sizes(shape);
-  const Tensor xs = by_depth(linear, pool, x, sizes.x, shape.in_depth, shape.in_plane());
-  const Tensor ys = by_depth(linear, pool, dy, sizes.y, shape.out_depth, shape.out_plane());
-  Tensor ws = by_depth(linear, pool, static_cast<const double*>(dw), sizes.w, shape.kernel_depth, shape.kernel_plane());
+  const Planes of_x = planes_of_x(shape), of_w = planes_of_w(shape), of_y = planes_of_y(shape);
+  const Tensor xs = by_depth(linear, pool, x, of_x);
+  const Tensor ys = by_depth(linear, pool, dy, of_y);
+  Tensor ws = by_depth(linear, pool, static_cast<const double*>(dw), of_w);
   double* to = ws.data<double>();
   each_depth(shape, [&](int64_t o, int64_t i, int64_t k) {
-    conv_weight_adjoint(linear, shape, xs.data<T>() + i * sizes.x * shape.in_plane(), ys.data<T>() + o * sizes.y * shape.out_plane(), to + k * sizes.w * shape.kernel_plane());
+    conv_weight_adjoint(linear, shape, xs.data<T>() + i * of_x.layer(), ys.data<T>() + o * of_y.layer(), to + k * of_w.layer());
   });
-  from_depth(linear, ws, sizes.w, shape.kernel_depth, shape.kernel_plane(), dw, false);
+  from_depth(linear, ws, of_w, dw, false);
 }
 
 #define INSTANTIATE(T)                                                                                                      \

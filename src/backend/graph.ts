@@ -201,7 +201,8 @@ export class Graph {
 
   /**
    * Declares the errors of {@link project}, {@link projectSquares}, {@link aim} and {@link interactions} in place of the former ones. Initializers must be
-   * weights or biases of products, or read by linear operators.
+   * weights or biases of products, or read by linear operators; node inputs must be floats that depend on what is fed.
+   * @throws BitwrightError `unsupported-op` for others; where only a run tells that a value holds integers, what projects the errors throws it.
    */
   setErrors(errors: readonly TensorError[]): Promise<void> {
     return this.#handle.inTurn(async () => {

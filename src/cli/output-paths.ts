@@ -6,13 +6,17 @@ import { guardIo } from "../io-node.js";
 
 /**
  * Finds out before the work begins that a result could not be written.
- * @param inputs - Files that are read.
+ * @param inputs - Files that are read; undefined stands for none.
  * @param outputs - Files that will be written; undefined and "-" stand for none.
  * @throws BitwrightError `invalid-option` when a result would replace an input, another result or what is no file; `io` when a folder cannot be written to.
  */
-export async function checkOutputs(inputs: readonly string[], outputs: readonly (string | undefined)[]): Promise<void> {
+export async function checkOutputs(
+  inputs: readonly (string | undefined)[],
+  outputs: readonly (string | undefined)[],
+): Promise<void> {
   const taken = new Map<string, string>();
   for (const path of inputs) {
+    if (path === undefined) continue;
     // A result replaces a link, not what it leads to: a name that is one counts as well as its end.
     for (const name of [resolve(path), await realpath(path).catch(() => resolve(path))]) {
       taken.set(name, "it would replace an input");

@@ -12,11 +12,12 @@ import { reportOf } from "../report/report.js";
 import { textReport } from "../report/text.js";
 import { machine } from "./machine.js";
 import { checkModelName, checkOutputs } from "./output-paths.js";
+import type { ProfileOptions } from "./profile-option.js";
 import { jsonText, type Result, type Session } from "./session.js";
 import { version } from "./version.js";
 
 /** What `quantize` and `search` read and where they write. */
-export interface OutputOptions {
+export interface OutputOptions extends ProfileOptions {
   readonly data: string;
   readonly json?: string;
   readonly output: string;
@@ -50,7 +51,7 @@ export async function writeQuantized(session: Session, job: QuantizeJob, options
   const reportPath = options.report ?? besides(output, "report.html");
   const saved = saveAnalysis === undefined ? [] : [saveAnalysis];
   checkModelName(output);
-  await checkOutputs([model, options.data], [output, planPath, reportPath, ...saved, options.json]);
+  await checkOutputs([model, options.data, options.profile], [output, planPath, reportPath, ...saved, options.json]);
   const { signal, onProgress } = session;
   const { plan, analysis, feasible } = await quantize(model, {
     ...run,
@@ -58,6 +59,7 @@ export async function writeQuantized(session: Session, job: QuantizeJob, options
     limits,
     output,
     verify: options.verify,
+    ...(options.profile !== undefined && { profile: options.profile }),
     backend: await session.backend(),
     ...(known !== undefined && { analysis: known }),
     ...(saveAnalysis !== undefined && { onAnalysis: (part) => writeAnalysis(part, saveAnalysis) }),

@@ -6,6 +6,8 @@ import type { Factor, Resource } from "../search/problem.js";
 
 /** The time of a model in any configuration, as a sum over parts that run one after another. Saved with the analysis. */
 export interface LatencyModel {
+  /** Name of the hardware profile that the times were computed from; absent where they were measured on this machine. */
+  readonly profile?: string;
   /** Time of the float model, in milliseconds; what configurations change is added to it. */
   readonly floatMs: number;
   /**

@@ -9,8 +9,8 @@ type Kernels = LatencyModel["kernels"];
  * @throws BitwrightError `invalid-data` that names the field.
  */
 export function parseLatencyModel(field: Field): LatencyModel {
-  const names = ["floatMs", "accountedMs", "kernels", "parts", "borders", "checks"] as const;
-  const { floatMs, accountedMs, kernels: listed, parts, borders, checks } = field.object(names);
+  const names = ["profile", "floatMs", "accountedMs", "kernels", "parts", "borders", "checks"] as const;
+  const { profile, floatMs, accountedMs, kernels: listed, parts, borders, checks } = field.object(names);
   const kernels = Object.fromEntries(
     listed
       .entries()
@@ -20,6 +20,7 @@ export function parseLatencyModel(field: Field): LatencyModel {
       ]),
   );
   return {
+    ...(profile.present && { profile: profile.text() }),
     floatMs: floatMs.number(),
     accountedMs: accountedMs.number(),
     kernels,

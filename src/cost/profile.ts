@@ -2,10 +2,13 @@ import type { Field } from "../data/field.js";
 import { BitwrightError } from "../errors.js";
 import type { PlannedLayer } from "../export/targets/target.js";
 import { choiceKey, type Format, formats, type LayerChoice } from "../formats.js";
+import type { Control } from "../progress.js";
+import { sampleShapes } from "../sample-shapes.js";
 import { elementCount } from "../tensor.js";
+import type { Workspace } from "../workspace.js";
 import { layerBytes } from "./bytes.js";
-import type { LatencyModel, LatencyPart } from "./latency-model.js";
-import { layerMacs } from "./macs.js";
+import { floatKernel, type LatencyModel, type LatencyPart } from "./latency-model.js";
+import { layerMacs, workTensors } from "./macs.js";
 
 /** What a machine can do at best: enough for a roofline, where nothing can be measured. */
 export interface HardwareProfile {
@@ -45,6 +48,21 @@ function atLeastZero(field: Field): number {
   return value >= 0 ? value : field.fail("0 or more");
 }
 
+/** The latency model that a profile gives a workspace's model, for one sample and all choices that its options allow. */
+export async function profileLatency(
+  profile: HardwareProfile,
+  workspace: Pick<Workspace, "model" | "layers" | "dataset" | "engine">,
+  control: Control,
+): Promise<LatencyModel> {
+  const { layers } = workspace;
+  const tensors = layers.flatMap((layer) => [
+    ...workTensors(layer),
+    ...layer.inputs.map(({ tensor }) => tensor),
+    layer.output,
+  ]);
+  return latencyFromProfile(profile, layers, await sampleShapes(workspace, tensors, control));
+}
+
 /**
  * The latency model of a roofline (Williams, Waterman and Patterson, "Roofline", 2009): a layer takes as long as its multiplications at the peak of their
  * format, or as the traffic of its weight, input and output, whichever is longer. Input and output are counted in the layer's activation format;
@@ -60,18 +78,18 @@ export function latencyFromProfile(
   const parts = layers.map((layer): LatencyPart => {
     const floatMs = rooflineMs(profile, layer, float, shapes);
     const rows = layer.choices.map((choice) => ({
-      kernels: [choiceKey(choice)],
+      kernels: [kernelOf(choice)],
       carried: [],
       extraMs: rooflineMs(profile, layer, choice, shapes) - floatMs,
     }));
     return { layers: [layer.node], neighbours: [], floatMs, rows };
   });
   const kernels = layers.map(({ node, choices }) => {
-    const keys = choices.map(choiceKey);
-    return [node, Object.fromEntries(keys.map((key) => [key, key]))] as const;
+    return [node, Object.fromEntries(choices.map((choice) => [choiceKey(choice), kernelOf(choice)]))] as const;
   });
   const floatMs = parts.reduce((sum, part) => sum + part.floatMs, 0);
   return {
+    profile: profile.name,
     floatMs,
     accountedMs: floatMs,
     kernels: Object.fromEntries(kernels),
@@ -79,6 +97,11 @@ export function latencyFromProfile(
     borders: [],
     checks: [],
   };
+}
+
+/** A profile knows no kernels: every choice has its own time. */
+function kernelOf({ weight, activation }: LayerChoice): string {
+  return weight === "float" && activation === "float" ? floatKernel : choiceKey({ weight, activation });
 }
 
 function rooflineMs(
@@ -91,9 +114,20 @@ function rooflineMs(
   const wider = layer.weight !== undefined && formats[weight].bits > formats[activation].bits ? weight : activation;
   const tensors = [...layer.inputs.map(({ tensor }) => tensor), layer.output];
   const elements = tensors.reduce((sum, tensor) => sum + elementsOf(layer, tensor, shapes), 0);
-  const traffic = layerBytes(layer, choice) + (elements * formats[activation].bits) / 8;
+  const traffic = storedTraffic(layer, choice, shapes) + (elements * formats[activation].bits) / 8;
   const computing = layerMacs(layer, shapes) / (macsPerSecond[wider] ?? macsPerSecond.float);
   return layerMs + 1000 * Math.max(computing, traffic / bytesPerSecond);
+}
+
+/** Bytes that are read of what a layer stores: of a table the rows that its result has. */
+function storedTraffic(
+  layer: PlannedLayer,
+  choice: LayerChoice,
+  shapes: ReadonlyMap<string, readonly number[]>,
+): number {
+  const stored = layerBytes(layer, choice);
+  if (layer.weight === undefined || layer.inputs.length > 0) return stored;
+  return stored * Math.min(1, elementsOf(layer, layer.output, shapes) / elementCount(layer.weight.dims));
 }
 
 function elementsOf(layer: PlannedLayer, tensor: string, shapes: ReadonlyMap<string, readonly number[]>): number {

@@ -22,13 +22,18 @@ export interface Evaluation {
   readonly divergence: number;
 }
 
+export const divergences = ["kl", "squared-error"] as const;
 /** How far outputs are from the float model's. */
-export type Divergence = "kl" | "squared-error";
+export type Divergence = (typeof divergences)[number];
+
+/** Name of the output that a metric judges. */
+export function judgedOutput({ output }: Metric, { graph }: OnnxModel): string {
+  return output ?? graph.output[0]?.name ?? "";
+}
 
 /** The divergence that suits a metric: KL where the output that it judges holds scores of several classes. */
-export function divergenceFor(metric: Metric, { graph }: OnnxModel): Divergence {
-  const output = metric.output ?? graph.output[0]?.name ?? "";
-  const dims = declaredTypes(graph).get(output)?.dims;
+export function divergenceFor(metric: Metric, model: OnnxModel): Divergence {
+  const dims = declaredTypes(model.graph).get(judgedOutput(metric, model))?.dims;
   const single = dims?.slice(1).every((dim) => dim === 1) ?? false;
   return single || ["ap", "psnr", "snr", "spearman"].includes(metric.name) ? "squared-error" : "kl";
 }

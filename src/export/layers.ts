@@ -1,5 +1,6 @@
 import { type NodeProto, TensorProto_DataType } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
+import { nodeReads } from "../onnx/traverse.js";
 import { canonicalDomain } from "../onnx/validate.js";
 import { elementCount } from "../tensor.js";
 import { type LayerOperator, layerOperators } from "./layer-operators.js";
@@ -75,12 +76,28 @@ export function storedIn({ initializer, copyOf }: LayerWeight): string {
 
 /** The layers of a model, in graph order. Nodes inside subgraphs are not among them. */
 export function findLayers(graph: Graph): Layer[] {
-  const products = new Map(graph.nodes.flatMap((node) => productsOf(graph, node)).map((layer) => [layer.node, layer]));
+  const fed = fedValues(graph);
+  const products = new Map(
+    graph.nodes
+      .flatMap((node) => productsOf(graph, node))
+      // A constant that is computed at load is no activation: nothing is gained by narrowing it, and no derivative reaches it.
+      .filter(({ inputs }) => inputs.every(({ tensor }) => fed.has(tensor)))
+      .map((layer) => [layer.node, layer]),
+  );
   const layers = graph.nodes.flatMap((node) => {
     const own = products.get(node.name) ?? tableOf(graph, node, products);
     return [own, products.get(stateName(node))].filter((layer) => layer !== undefined);
   });
   return tieCopies(graph, layers);
+}
+
+/** Names of the values that depend on what the graph is fed. */
+function fedValues(graph: Graph): Set<string> {
+  const fed = new Set(graph.proto.input.map(({ name }) => name));
+  for (const node of graph.nodes) {
+    if ([...nodeReads(node)].some((name) => fed.has(name))) for (const name of node.output) fed.add(name);
+  }
+  return fed;
 }
 
 function productsOf(graph: Graph, node: NodeProto): Layer[] {

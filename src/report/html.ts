@@ -44,7 +44,7 @@ function evidence({ paired, change, samples, kl }: Verified, name: string): stri
   return `${figures}; ${divergence}; ${where}`;
 }
 
-function tiles({ plan: { before, after, verified } }: Report): string {
+function tiles({ plan: { before, after, predicted, verified } }: Report): string {
   const tile = (name: string, was: string, now: string, note: string) =>
     element(
       "div",
@@ -63,6 +63,14 @@ function tiles({ plan: { before, after, verified } }: Report): string {
     tile(before.metric, figure(before.value, metric), figure(after.value, metric), ""),
     tile("size", bytes(before.bytes), bytes(after.bytes), `${percent(after.bytes / before.bytes, 1)} of it`),
     tile("latency", figure(before.latencyMs, milliseconds), figure(after.latencyMs, milliseconds), ratio),
+    predicted.latencyProfile === null
+      ? ""
+      : tile(
+          `latency of ${predicted.latencyProfile}`,
+          figure(predicted.floatLatencyMs, milliseconds),
+          figure(predicted.latencyMs, milliseconds),
+          "from a profile, not measured",
+        ),
   );
 }
 

@@ -1,13 +1,17 @@
 import type { Analysis } from "../analysis.js";
 import { columns } from "./columns.js";
-import { plural } from "./units.js";
+import { milliseconds, plural } from "./units.js";
 
 /** Sites that are printed for each criterion. */
 const most = 10;
 
 /** An analysis for a terminal: the sites that each criterion finds most sensitive. */
-export function textAnalysis({ sites, criteria }: Analysis): string {
+export function textAnalysis({ sites, criteria, latency }: Analysis): string {
   const lines = [plural(sites.length, "site")];
+  if (latency !== undefined) {
+    const source = latency.profile === undefined ? "measured" : `from the profile ${latency.profile}, not measured`;
+    lines.push(`float latency ${milliseconds(latency.floatMs)}, ${source}`);
+  }
   for (const [name, scores] of Object.entries(criteria)) {
     const formats = [
       ...new Set(Object.values(scores).flatMap(({ cost }) => Object.keys(cost))),

@@ -16,6 +16,7 @@ export function textInspection({
   passedOver,
   macs,
   unsupported,
+  undecided,
   changes,
 }: Inspection): string {
   const port = ({ name, dims }: Inspection["inputs"][number]) =>
@@ -46,11 +47,19 @@ export function textInspection({
     ...(unsupported.length === 0
       ? ["the engine supports every operator"]
       : ["the engine lacks:", ...unsupported.map(({ op, nodes }) => `  ${op}: ${nodes.join(", ")}`)]),
-    ...(unsupported.some(({ op }) => op === "If")
-      ? [
-          "an If goes where data (--data) holds constant what its condition depends on: the branch that is taken is put in its place",
-        ]
-      : []),
+    ...undecided.map(describeUndecided),
     ...restrictions(changes).map((restriction) => `a quantized file ${restriction}`),
   ].join("\n");
+}
+
+/** What would put a branch in the place of an If. */
+function describeUndecided({ node, values, sizes }: Inspection["undecided"][number]): string {
+  const decide = [
+    ...(values.length === 0
+      ? []
+      : [`a --data manifest that holds ${values.join(", ")} constant, as in "${values[0]}": { "value": ... }`]),
+    ...(sizes.length === 0 ? [] : [`the sizes of ${sizes.join(", ")}, which have to be fixed in the model`]),
+  ];
+  if (decide.length === 0) return `the If ${node} is not decided by what the data holds constant`;
+  return `the If ${node} is decided by ${decide.join(", and by ")}`;
 }

@@ -58,7 +58,7 @@ function summary({ layers, choices }: Report): string[] {
   ];
 }
 
-function figures({ plan: { before, after, verified } }: Report): string[] {
+function figures({ plan: { before, after, predicted, verified } }: Report): string[] {
   const value = (figure: number | null) => (figure === null ? "?" : metricValue(before.metric, figure));
   const time = (figure: number | null) => (figure === null ? "?" : milliseconds(figure));
   return columns([
@@ -71,7 +71,15 @@ function figures({ plan: { before, after, verified } }: Report): string[] {
       time(after.latencyMs),
       verified === null ? "" : `${verified.latencyRatio.toFixed(2)} x, median of interleaved runs`,
     ],
+    ...profileRow(predicted),
   ]);
+}
+
+function profileRow({ latencyProfile, floatLatencyMs, latencyMs }: Plan["predicted"]): string[][] {
+  if (latencyProfile === null || floatLatencyMs === null || latencyMs === null) return [];
+  const ratio = (latencyMs / floatLatencyMs).toFixed(2);
+  const note = `${ratio} x, from a profile, not measured`;
+  return [[`latency of ${latencyProfile}`, milliseconds(floatLatencyMs), milliseconds(latencyMs), note]];
 }
 
 /** What the pairs of answers say: the share that was kept, and what so many samples can tell. */
@@ -116,9 +124,15 @@ export function describeSearch({ before, search }: Plan): string {
   return `${change}, divergence ${digits(search.divergence)}, ${where}`;
 }
 
-/** Tells when predictions of losses or times are not to be trusted, and how near to the best what was found is proven to be. */
-export function describeTrust({ predicted: { latencyError }, search: { trust, proof } }: Plan): string[] {
+/** Tells when predictions of losses or times are not to be trusted, or alone decide, and how near to the best what was found is proven to be. */
+export function describeTrust({ limits, predicted, search: { trust, proof } }: Plan): string[] {
+  const { latencyError, latencyProfile } = predicted;
   const lines: string[] = [];
+  if (latencyProfile !== null && limits.maxLatency !== undefined) {
+    lines.push(
+      `the limit on latency is held by what the profile ${latencyProfile} predicts alone: no such machine was timed`,
+    );
+  }
   if (latencyError !== null && latencyError > mostLatencyError) {
     const remedy = "measure them again with analyze --latency on a quiet machine";
     lines.push(`predicted times were ${percent(latencyError, 0)} off when they were checked: ${remedy}`);
@@ -136,7 +150,8 @@ export function describeTrust({ predicted: { latencyError }, search: { trust, pr
 function verification({ plan }: Report): string[] {
   const { verified, unverified, unmet } = plan;
   const outside = unmet.length === 0 ? [] : [describeUnmet(unmet)];
-  if (verified === null) return [`not verified: ${unverified}`, describeSearch(plan), ...outside];
+  if (verified === null)
+    return [`not verified: ${unverified}`, describeSearch(plan), ...describeTrust(plan), ...outside];
   const where = `in onnxruntime on ${plural(verified.samples, "sample")} that were held back`;
   const lines = [`${unmet.length === 0 ? "verified" : "NOT within the limits"} ${where}`, ...outside];
   const detectable = verified.paired?.smallestDetectableDrop;

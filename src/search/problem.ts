@@ -91,6 +91,8 @@ export interface SearchResult {
   readonly steps: readonly SearchStep[];
   /** A way from float to the assignment, least harm first; undoing from the end is the way back when verification fails. */
   readonly lowered: readonly Lowering[];
+  /** What was evaluated and found outside of the band. */
+  readonly outside: readonly Assignment[];
   /** Why the search ended. */
   readonly stopped: string;
   /** How good the predictions say that the assignment is, from searches that prove it. */

@@ -81,6 +81,7 @@ export class Trail {
       verdict,
       steps: this.#steps,
       lowered: lowered ?? pathTo(this.problem.groups, assignment),
+      outside: [...this.#tried.values()].filter((tried) => tried.verdict.excess > 0).map((tried) => tried.assignment),
       stopped: verdict.feasible ? stopped : `no configuration that was tried meets every limit; ${stopped}`,
       ...(proof !== undefined && { proof }),
     };

@@ -76,6 +76,19 @@ test("casts to integers are piecewise constant: nothing passes them", async () =
   await graph.dispose();
 });
 
+test("an initializer that others are multiplied into is no site", async () => {
+  const scattered = buildModel(18)
+    .input("x", ["N", 2])
+    .constant("w", float32([2, 2], [1, 2, 3, 4]))
+    .constant("at", { dtype: "int64", dims: [1, 1], data: BigInt64Array.of(0n) })
+    .node("ReduceMean", ["x", "none"], ["u"], { keepdims: 1n })
+    .constant("none", { dtype: "int64", dims: [1], data: BigInt64Array.of(0n) })
+    .node("ScatterND", ["w", "at", "u"], ["y"], { reduction: "mul" }, { name: "scatter" });
+  const { graph, value } = await open(scattered);
+  await refused(graph.setErrors([{ value: value("w"), data: new Float32Array(4) }]), "'w'");
+  await graph.dispose();
+});
+
 test("initializers that are no weight of a product at run time are no sites", async () => {
   const folded = model()
     .constant("w", float32([2, 2], [1, 2, 3, 4]))
@@ -86,4 +99,47 @@ test("initializers that are no weight of a product at run time are no sites", as
   await refused(graph.setSites({ weights: [value("w")], probes: 1 }), "'w'");
   await refused(graph.setErrors([{ value: value("v"), data: new Float32Array(4) }]), "'v'");
   await graph.dispose();
+});
+
+describe("errors and directions where no derivative arrives are refused, not zero:", () => {
+  const grid = { scale: 0.1, zeroPoint: 0, qmin: -8, qmax: 7 };
+  const scaled = () =>
+    model()
+      .constant("k", float32([2], [1, 2]))
+      .node("Mul", ["x", "k"], ["y"], {}, { name: "scale" });
+  const rounded = () =>
+    model()
+      .node("Cast", ["x"], ["i"], { to: 7n })
+      .node("Cast", ["i"], ["j"], { to: 1n }, { name: "back" })
+      .node("Add", ["j", "x"], ["y"]);
+
+  test("of a constant", async () => {
+    const { graph, node } = await open(scaled());
+    const edge = { node: node("scale"), port: 1 };
+    await refused(graph.setErrors([{ ...edge, grid }]), "'k', which is constant, at input 1");
+    await refused(graph.setErrors([{ ...edge, variance: { constant: 1, relative: 0 } }]), "'k', which is constant");
+    await refused(graph.setSites({ weights: [], edges: [edge], probes: 1 }), "'k', which is constant");
+    await graph.setErrors([{ node: edge.node, port: 0, grid }]);
+    expect((await graph.project({ source: "loss" })).values).toHaveLength(2);
+    await graph.dispose();
+  });
+
+  test("of integers", async () => {
+    const { graph, node } = await open(rounded());
+    const edge = { node: node("back"), port: 0 };
+    await refused(graph.setErrors([{ ...edge, grid }]), "'i', which is int64, at input 0");
+    await refused(graph.setSites({ weights: [], edges: [edge], probes: 1 }), "'i', which is int64");
+    await graph.dispose();
+  });
+
+  test("of integers that are known to be such when the model has run", async () => {
+    const { program, tensors, nodes } = encodeProgram(rounded().output("y").build());
+    const graph = await Graph.create(backend, program);
+    await graph.setErrors([{ node: nodes.indexOf("back"), port: 0, grid }]);
+    await graph.run(new Map([[tensors.indexOf("x"), float32([1, 2], [1, 2])]]), { keep: true });
+    await graph.loss({ kind: "sum", value: tensors.indexOf("y") });
+    await refused(graph.project({ source: "loss" }), "'i', which is int64");
+    await graph.setSites({ weights: [], edges: [], probes: 1 });
+    await graph.dispose();
+  });
 });

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeDataset } from "../../examples/shapes/dataset.mjs";
+import type { Analysis } from "../../src/analysis.js";
 import { openSession } from "../../src/export/session-node.js";
 import type { Plan } from "../../src/plan.js";
 import { bitwright, type Ended, start } from "../support/cli.js";
@@ -188,6 +189,69 @@ describe("bitwright analyze and search", () => {
     expect(plan.after.bytes).toBeLessThanOrEqual(0.6 * plan.before.bytes);
   });
 
+  it("takes times from a hardware profile, and says so", async () => {
+    const [profile, saved] = [at("npu.json"), at("profiled.json")];
+    const peaks = { float: 1e9, int8: 16e9 };
+    writeFileSync(profile, JSON.stringify({ name: "npu", macsPerSecond: peaks, bytesPerSecond: 4e8, layerMs: 0.001 }));
+    const analyzed = await bitwright(
+      "analyze",
+      model,
+      "--data",
+      data,
+      "--samples",
+      "4",
+      "-o",
+      saved,
+      "--profile",
+      profile,
+    );
+    expect(analyzed).toMatchObject({ code: 0, stdout: expect.stringMatching(/float latency .* from the profile npu/) });
+    expect(analyzed.stderr).not.toMatch(/^time parts/m);
+    const { latency } = read<Analysis>("profiled.json");
+    expect(latency).toMatchObject({ profile: "npu", checks: [], borders: [] });
+
+    const search = ["search", model, "--data", data, "--analysis", saved, "--max-latency", "50%"];
+    const { code, stdout } = await bitwright(...search, "-o", at("profiled.onnx"));
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/latency of npu .*from a profile, not measured.*the profile npu predicts alone/s),
+    });
+    const plan = read<Plan>("profiled.plan.json");
+    const { floatLatencyMs, latencyMs } = plan.predicted;
+    expect(plan.predicted).toMatchObject({
+      latencyProfile: "npu",
+      latencyError: null,
+      floatLatencyMs: latency!.floatMs,
+    });
+    expect(latencyMs).toBeLessThanOrEqual(0.5 * floatLatencyMs!);
+    expect(latencyMs).toBeGreaterThan(0.02 * floatLatencyMs!);
+    expect(plan.verified).not.toBeNull();
+    expect(readFileSync(at("profiled.report.html"), "utf8")).toContain("from a profile, not measured");
+
+    // Another profile takes the place of the one that the analysis holds.
+    writeFileSync(profile, JSON.stringify({ name: "half", macsPerSecond: { float: 1e9 }, bytesPerSecond: 2e8 }));
+    const other = ["--profile", profile, "--no-verify", "-o", at("half.onnx")];
+    expect(await bitwright(...search, ...other)).toMatchObject({ code: 3 });
+    expect(read<Plan>("half.plan.json")).toMatchObject({
+      predicted: { latencyProfile: "half" },
+      unmet: ["maxLatency"],
+    });
+  });
+
+  it("does not take a profile's times for measured ones", async () => {
+    const [analysis, profile] = [at("timed.analysis.json"), at("fast.json")];
+    const macsPerSecond = { float: 1e9, int8: 2e9 };
+    writeFileSync(profile, JSON.stringify({ name: "fast", macsPerSecond, bytesPerSecond: 1e9 }));
+    const quantize = ["quantize", model, "--data", data, "--samples", "4", "--max-latency", "99%", "--no-verify"];
+    const args = [...quantize, "--analysis", analysis, "-o", at("timed.onnx")];
+    const profiled = await bitwright(...args, "--profile", profile);
+    expect(profiled.stderr).not.toMatch(/^time parts/m);
+    expect(read<Plan>("timed.plan.json").predicted.latencyProfile).toBe("fast");
+    expect(await bitwright(...args)).toMatchObject({ stderr: expect.stringMatching(/^time /m) });
+    expect(read<Plan>("timed.plan.json").predicted.latencyProfile).toBeNull();
+    expect(read<Analysis>("timed.analysis.json").latency).not.toHaveProperty("profile");
+  });
+
   it("does not search with a criterion that the analysis lacks", async () => {
     const args = [model, "--data", data, "--analysis", at("other.json"), "--keep", "99%", "--method", "hawq-v2"];
     const { code, stderr } = await bitwright("search", ...args, "-o", at("never.onnx"));
@@ -295,6 +359,11 @@ describe("exit codes and messages", () => {
       ["quantize", model, "--data", data, "--keep", "99%", "-o", at("data/labels_u8.npy")],
       /expected +a name that ends in \.onnx/,
     ],
+    [
+      "times both measured and from a profile",
+      ["analyze", model, "--data", data, "--latency", "--profile", data, "-o", at("never.json")],
+      /--profile.*cannot be used with.*--latency/,
+    ],
     ["a result that is a device", ["inspect", model, "--json", "/dev/zero"], /it is a device or a pipe/],
     ["a size of no dimension", ["inspect", model, "--size", "T=4"], /no dimension of this name/],
   ])("2: %s", async (_, args, message) => {
@@ -305,6 +374,11 @@ describe("exit codes and messages", () => {
   it.each<[string, string[], RegExp]>([
     ["a model that is not there", ["inspect", at("none.onnx")], /^error\[io\] .*none\.onnx/],
     ["a model that is none", ["inspect", data], /^error\[invalid-model\]/],
+    [
+      "a profile that is none",
+      ["quantize", model, "--data", data, "--max-latency", "50%", "--profile", data, "-o", at("never.onnx")],
+      /^error\[invalid-data\].*dataset\.json/s,
+    ],
     ["a manifest that is none", ["evaluate", model, "--data", model], /^error\[invalid-data\]/],
     [
       "a folder that is not there",

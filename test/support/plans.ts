@@ -33,7 +33,14 @@ export function samplePlan(count: number): Plan {
     ],
     before: { metric: "top1", value: 0.75, bytes: 4_000_000, latencyMs: 2 },
     after: { metric: "top1", value: 0.745, bytes: 1_000_000, latencyMs: 1 },
-    predicted: { loss: 0.01, latencyMs: null, latencyError: null, lossError: null },
+    predicted: {
+      loss: 0.01,
+      latencyMs: null,
+      floatLatencyMs: null,
+      latencyProfile: null,
+      latencyError: null,
+      lossError: null,
+    },
     verified: {
       samples: 400,
       withinBand: true,
@@ -93,7 +100,7 @@ export function sampleAnalysis(count: number): Analysis {
   const cost = (i: number) => 10 ** -(i % 5);
   return {
     version: 4,
-    binding: { model: "m", data: "d", options: { samples: 64 } },
+    binding: { model: "m", data: "d", judged: { output: "y", divergence: "kl" }, options: { samples: 64 } },
     ranges: { x: [-1, 1] },
     roundedWeights: {},
     biasShifts: {},

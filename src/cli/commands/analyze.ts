@@ -1,8 +1,10 @@
 import type { Command } from "commander";
+import { withoutProfile } from "../../analysis.js";
 import { writeAnalysis } from "../../analysis-node.js";
 import { type AnalyzeOptions, analyze } from "../../analyze.js";
 import { bindingOf } from "../../binding.js";
 import { measuredFloatKernels } from "../../cost/float-kernels-node.js";
+import { openProfile } from "../../cost/profile-node.js";
 import { saturates } from "../../cost/saturation-node.js";
 import { measureWorkspaceLatency } from "../../cost/workspace-latency-node.js";
 import { methods } from "../../methods.js";
@@ -17,12 +19,13 @@ import { addCommonOptions } from "../common-options.js";
 import { addDataOptions, type DataOptions, openData } from "../data-options.js";
 import { interactionsOption } from "../method-options.js";
 import { checkOutputs } from "../output-paths.js";
+import { type ProfileOptions, profileOption } from "../profile-option.js";
 import { type AnalysisOptions, addAnalysisOptions, runOptions } from "../run-options.js";
 import { resumableAnalysis } from "../saved-analysis.js";
 import { type Result, run, type Session } from "../session.js";
 import { withWayOn } from "../write-quantized.js";
 
-interface Options extends DataOptions, AnalysisOptions {
+interface Options extends DataOptions, AnalysisOptions, ProfileOptions {
   readonly output: string;
   readonly criteria?: CriterionName[];
   readonly interactions?: InteractionSource;
@@ -43,7 +46,9 @@ export function define(command: Command): void {
     .addOption(
       interactionsOption("second-order terms between every two sites (default: those of the default criteria)"),
     );
-  command.option("--latency", "time the model's parts in onnxruntime too, for limits on latency");
+  command
+    .option("--latency", "time the model's parts in onnxruntime too, for limits on latency")
+    .addOption(profileOption().conflicts("latency"));
   addAnalysisOptions(command).option("--force", "replace a saved analysis of something else");
   addCommonOptions(command).action((model: string, options: Options) =>
     run(options, (session) => analyzeModel(model, options, session)),
@@ -52,8 +57,9 @@ export function define(command: Command): void {
 
 async function analyzeModel(path: string, options: Options, session: Session): Promise<Result> {
   const { output, force = false } = options;
-  await checkOutputs([path, options.data], [output, options.json]);
+  await checkOutputs([path, options.data, options.profile], [output, options.json]);
   const resolved = resolveOptions(runOptions(options));
+  const profile = options.profile === undefined ? undefined : await openProfile(options.profile);
   const dataset = await openData(options);
   const model = await readModelFile(path);
   const binding = await bindingOf(model, dataset, resolved);
@@ -63,7 +69,8 @@ async function analyzeModel(path: string, options: Options, session: Session): P
   const analysis = await analyze(workspace, {
     ...partsOf(options),
     binding,
-    known,
+    known: known && options.latency ? withoutProfile(known) : known,
+    profile,
     findSaturation: saturates,
     findFloatKernels: (ranges) => measuredFloatKernels(workspace, ranges, { onProgress, signal }),
     ...(options.latency && {

@@ -8,6 +8,7 @@ import { addCommonOptions, type CommonOptions } from "../common-options.js";
 import { addDataOptions, type DataOptions, openData } from "../data-options.js";
 import { addLimitOptions, type LimitOptions, limitsOf } from "../limit-options.js";
 import { addMethodOptions, type MethodOptions, methodParts } from "../method-options.js";
+import { profileOption } from "../profile-option.js";
 import { analysisRunOptions } from "../saved-analysis.js";
 import { type Result, run, type Session } from "../session.js";
 import { type OutputOptions, writeQuantized } from "../write-quantized.js";
@@ -25,6 +26,7 @@ export function define(command: Command): void {
     )
     .requiredOption("-o, --output <file>", "where the quantized model goes");
   addMethodOptions(addLimitOptions(command), "the first that the analysis has all of")
+    .addOption(profileOption())
     .option("--plan <file>", "where the plan goes (default: beside the output)")
     .option("--report <file>", "where the report goes (default: beside the output)")
     .option("--no-verify", "write the model as searched, without running it in onnxruntime")

@@ -18,7 +18,7 @@ import { layoutTypes } from "./types-layout.js";
 import { reduceTypes } from "./types-reduce.js";
 
 /** By domain and operator. */
-const typeRules: Readonly<Record<string, Readonly<Record<string, TypeRule>>>> = {
+export const typeRules: Readonly<Record<string, Readonly<Record<string, TypeRule>>>> = {
   "": {
     ...elementwiseTypes,
     ...layerTypes,

@@ -133,14 +133,21 @@ const recurrent: TypeRule = (op) => {
 
 /** The labels of the result name axes of the operands; those behind an ellipsis are left open. */
 const einsum = shaped((op) => {
-  const [left = "", result] = stringAttribute(op.node, "equation", "").replaceAll(" ", "").split("->");
-  if (result === undefined || left.includes(".")) return undefined;
+  const [left = "", given] = stringAttribute(op.node, "equation", "").replaceAll(" ", "").split("->");
+  if (left.includes(".")) return undefined;
+  const result = given ?? impliedLabels(left);
   const sizes = new Map<string, Dim>();
   for (const [port, labels] of left.split(",").entries()) {
     for (const [axis, label] of [...labels].entries()) sizes.set(label, sizes.get(label) ?? op.dims(port)?.[axis]);
   }
   return [...result].map((label) => sizes.get(label));
 });
+
+/** Those that occur once, in their order. */
+function impliedLabels(operands: string): string {
+  const labels = [...operands.replaceAll(",", "")].sort();
+  return labels.filter((label) => labels.indexOf(label) === labels.lastIndexOf(label)).join("");
+}
 
 /** Operators that hold a model's weights, and pooling. */
 export const layerTypes: Readonly<Record<string, TypeRule>> = {

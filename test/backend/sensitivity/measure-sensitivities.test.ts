@@ -15,7 +15,7 @@ afterEach(async () => {
 
 const empty: Analysis = {
   version: 4,
-  binding: { model: "m", data: "d", options: {} },
+  binding: { model: "m", data: "d", judged: { output: "y", divergence: "kl" }, options: {} },
   ranges: {},
   biasShifts: {},
   floatKernels: [],

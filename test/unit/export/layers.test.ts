@@ -11,6 +11,19 @@ function layersOf(model: ModelBuilder) {
 }
 
 describe("findLayers", () => {
+  it("leaves out what multiplies constants that are computed", () => {
+    const model = buildModel(17)
+      .input("x", [1, 4])
+      .constant("k", randomTensor([4, 4], 1))
+      .constant("w", randomTensor([4, 4], 2))
+      .node("Exp", ["k"], ["e"])
+      .node("MatMul", ["e", "w"], ["c"], {}, { name: "constants" })
+      .node("MatMul", ["x", "c"], ["m"], {}, { name: "by a constant" })
+      .node("MatMul", ["m", "w"], ["y"], {}, { name: "layer" })
+      .output("y");
+    expect(layersOf(model).map(({ node }) => node)).toEqual(["layer"]);
+  });
+
   it("reads a grouped convolution", () => {
     const model = buildModel(17)
       .input("x", [1, 4, 8, 8])

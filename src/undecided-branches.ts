@@ -1,0 +1,45 @@
+import type { Graph } from "./onnx/graph.js";
+import { nodeReads } from "./onnx/traverse.js";
+import { canonicalDomain } from "./onnx/validate.js";
+import type { Feeds } from "./tensor.js";
+
+/** An `If` that stays in the model, with the graph's inputs that decide which branch it takes. */
+export interface UndecidedBranch {
+  readonly node: string;
+  /** Inputs whose values decide: data that holds them constant may settle it. */
+  readonly values: readonly string[];
+  /** Inputs whose sizes decide; no data settles those that a model leaves open. */
+  readonly sizes: readonly string[];
+}
+
+/**
+ * What decides the `If`s of a cleaned model.
+ * @param given - Inputs that are fed the same in every run.
+ */
+export function undecidedBranches(graph: Graph, given: Feeds): UndecidedBranch[] {
+  return graph.nodes
+    .filter(({ opType, domain }) => opType === "If" && canonicalDomain(domain) === "")
+    .map(({ name, input }) => {
+      const { values, sizes } = decidingInputs(graph, input[0]!);
+      return { node: name, values: values.filter((value) => !Object.hasOwn(given, value)), sizes };
+    });
+}
+
+function decidingInputs(graph: Graph, condition: string): { values: string[]; sizes: string[] } {
+  const values = new Set<string>();
+  const sizes = new Set<string>();
+  const follow = (name: string, into: Set<string>, seen: Set<string>) => {
+    if (seen.has(name)) return;
+    seen.add(name);
+    const producer = graph.producer(name);
+    if (producer === undefined) {
+      if (graph.isInput(name)) into.add(name);
+      return;
+    }
+    const readsSizes = producer.opType === "Shape" || producer.opType === "Size";
+    for (const read of nodeReads(producer)) follow(read, readsSizes ? sizes : into, readsSizes ? seenSizes : seen);
+  };
+  const seenSizes = new Set<string>();
+  follow(condition, values, new Set());
+  return { values: [...values], sizes: [...sizes] };
+}
