@@ -1,6 +1,6 @@
-"""The Hessian and the Gauss-Newton matrix of a network's mean cross-entropy along rounding errors, in PyTorch in double precision: python curvature.py FOLDER
+"""The Hessian and the Gauss-Newton matrix of a network's mean cross-entropy along rounding errors, in PyTorch in double precision: python curvature.py FOLDER ...
 
-Reads FOLDER/job.json, model.onnx, <input>.f32, the arguments of kinks, sides.f32, and scales and corrections of biases, numbers.f32; writes
+Reads each FOLDER/job.json, model.onnx, <input>.input, the arguments of kinks, sides.f32, and scales and corrections of biases, numbers.f32; writes
 matrices.json: for "own" errors and with the biases' corrections, "corrected", the matrices e_i^T H e_j and e_i^T J^T F J e_j.
 
 It rounds the tensors itself, by ONNX's rule. H e_j comes from double backward, J e_j from the derivative of a vector-Jacobian product in its vector.
@@ -14,14 +14,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from job import read_feeds, read_job, read_sides
 from onnx_torch import Network
 
 
 def main(folder):
-    job = json.loads((folder / "job.json").read_text())
-    sides = read(folder / "sides.f32").split([side["elements"] for side in job["sides"]])
-    network = Network(folder / "model.onnx", {side["node"]: x for side, x in zip(job["sides"], sides)})
-    feeds = {name: read(folder / f"{name}.f32").reshape(dims) for name, dims in job["inputs"].items()}
+    job = read_job(folder)
+    network = Network(folder / "model.onnx", read_sides(folder, job))
+    feeds = read_feeds(folder, job)
     labels = torch.tensor(job["labels"])
     numbers = np.fromfile(folder / "numbers.f32", "<f4")
     choices = job["choices"]
@@ -95,10 +95,7 @@ def matrices(logits, labels, wanted, errors):
     return {"hessian": hessian.tolist(), "gauss-newton": gauss_newton.tolist()}
 
 
-def read(path):
-    return torch.from_numpy(np.fromfile(path, "<f4")).double()
-
-
 # More threads wait for each other longer than they work.
 torch.set_num_threads(1)
-main(Path(sys.argv[1]))
+for given in sys.argv[1:]:
+    main(Path(given))

@@ -1,5 +1,6 @@
 // The engine's figures for a job, and how far they are from others.
 import { EngineModel } from "../../dist/evaluate/engine-model.js";
+import { kinksOf } from "./job.mjs";
 
 /**
  * losses[sample]; gradients[parameter]; together: v^T H v and H v of every weight, H v along all weights at once; for jobs of each layer also
@@ -24,10 +25,7 @@ export async function engineFigures(job, backend, options) {
   const product = (i) => graph.readProduct(sites[i].weights[0], 0);
 
   await engine.run(feeds, { keep: true });
-  const kinks = [];
-  for (const { opType, name, input } of model.graph.node) {
-    if (opType === "Relu" || opType === "Clip") kinks.push({ node: name, data: (await engine.read(input[0])).data });
-  }
+  const kinks = await kinksOf(engine, model);
   const losses = await graph.loss({ kind: "cross-entropy", value: engine.value(engine.outputs[0]), target: labels });
   await graph.gradient(parameters.map((tensor) => engine.value(tensor)));
   const gradients = [];

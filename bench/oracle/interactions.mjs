@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url";
 import { rangesOf } from "../../dist/analysis.js";
 import { analyze, shapesOf } from "../../dist/analyze.js";
 import { decodeFloats } from "../../dist/base64.js";
-import { writeModelFile } from "../../dist/onnx/model-node.js";
 import { sitesOf } from "../../dist/sensitivity/sites.js";
+import { kinksOf, writeJob } from "./job.mjs";
 
 const script = join(dirname(fileURLToPath(import.meta.url)), "curvature.py");
 
@@ -23,23 +23,41 @@ export function interactionsOf(workspace, source, known) {
  * biases. Mean cross-entropy of the samples.
  */
 export async function pytorchMatrices(workspace, analysis, samples, python) {
-  const folder = mkdtempSync(join(tmpdir(), "bitwright-oracle-"));
+  const root = mkdtempSync(join(tmpdir(), "bitwright-oracle-"));
   try {
-    await writeJob(workspace, analysis, samples, folder);
-    const { status, error } = spawnSync(python, [script, folder], { stdio: ["ignore", "inherit", "inherit"] });
+    // Samples of different lengths come in batches of their own.
+    const batches = [];
+    for await (const batch of workspace.dataset.batches(samples, samples.length)) {
+      const folder = mkdtempSync(join(root, "batch-"));
+      await writeMatricesJob(workspace, analysis, batch, folder);
+      batches.push({ folder, share: batch.labels.length / samples.length });
+    }
+    const folders = batches.map(({ folder }) => folder);
+    const { status, error } = spawnSync(python, [script, ...folders], { stdio: ["ignore", "inherit", "inherit"] });
     if (status !== 0) throw new Error(`${python} failed${error ? `: ${error.message}` : ""}`);
-    return JSON.parse(readFileSync(join(folder, "matrices.json"), "utf8"));
+    return meanMatrices(batches);
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(root, { recursive: true });
   }
 }
 
-async function writeJob(workspace, analysis, samples, folder) {
-  const { model, engine, dataset, simulator } = workspace;
+function meanMatrices(batches) {
+  const found = batches.map(({ folder }) => JSON.parse(readFileSync(join(folder, "matrices.json"), "utf8")));
+  const mean = (pick) =>
+    pick(found[0]).map((row, i) =>
+      row.map((_, j) => batches.reduce((sum, { share }, k) => sum + share * pick(found[k])[i][j], 0)),
+    );
+  const both = (errors) => ({
+    hessian: mean((matrices) => matrices[errors].hessian),
+    "gauss-newton": mean((matrices) => matrices[errors]["gauss-newton"]),
+  });
+  return { own: both("own"), corrected: both("corrected") };
+}
+
+async function writeMatricesJob(workspace, analysis, { feeds, labels }, folder) {
+  const { model, engine, simulator } = workspace;
   const dims = await shapesOf(workspace, workspace.target.observedTensors(model));
   const sites = new Map(sitesOf(workspace, rangesOf(analysis), analysis, dims).map((site) => [site.id, site]));
-  const batches = dataset.batches(samples, samples.length)[Symbol.asyncIterator]();
-  const { feeds, labels } = (await batches.next()).value;
   await simulator.apply({ weights: [], biases: [], edges: [] });
   await engine.run(feeds, { keep: true });
 
@@ -55,7 +73,7 @@ async function writeJob(workspace, analysis, samples, folder) {
     const quantizer = { scales: place(scales), zeroPoint: zeroPoints[0], qmin, qmax, axis: granularity.axis ?? null };
     if (site.kind === "activation") {
       const [, ...each] = dims.get(site.tensor);
-      return { ...quantizer, node: site.node, port: site.port, dims: [samples.length, ...each] };
+      return { ...quantizer, node: site.node, port: site.port, dims: [labels.length, ...each] };
     }
     const [bias] = site.alone(format).biases;
     return {
@@ -66,22 +84,8 @@ async function writeJob(workspace, analysis, samples, folder) {
       }),
     };
   });
-  const kinks = model.graph.node.filter(({ opType }) => opType === "Relu" || opType === "Clip");
-  const sides = await Promise.all(
-    kinks.map(async ({ name, input }) => ({ node: name, data: (await engine.read(input[0])).data })),
-  );
-
-  await writeModelFile(model, join(folder, "model.onnx"));
-  for (const [name, { data }] of Object.entries(feeds)) writeFileSync(join(folder, `${name}.f32`), data);
-  writeFileSync(join(folder, "sides.f32"), Buffer.concat(sides.map(({ data }) => Buffer.from(data.buffer))));
   writeFileSync(join(folder, "numbers.f32"), Float32Array.from(numbers));
-  const job = {
-    inputs: Object.fromEntries(Object.entries(feeds).map(([name, { dims }]) => [name, dims])),
-    labels: [...labels],
-    sides: sides.map(({ node, data }) => ({ node, elements: data.length })),
-    choices,
-  };
-  writeFileSync(join(folder, "job.json"), JSON.stringify(job));
+  await writeJob(folder, { model, feeds, labels, kinks: await kinksOf(engine, model), choices });
 }
 
 function correctionOf({ weight }, { initializer, values }) {

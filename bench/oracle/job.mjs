@@ -1,11 +1,12 @@
-// What both sides compute: a model with samples, the tensors to differentiate in and directions.
+// What both sides compute: a model with samples, the tensors to differentiate in and directions; and how PyTorch gets it.
+import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openDataset } from "../../dist/data/open-node.js";
 import { EngineModel } from "../../dist/evaluate/engine-model.js";
 import { cleanModel } from "../../dist/onnx/clean/index.js";
 import { Graph } from "../../dist/onnx/graph.js";
-import { readModelFile } from "../../dist/onnx/model-node.js";
+import { readModelFile, writeModelFile } from "../../dist/onnx/model-node.js";
 
 const manifests = join(dirname(fileURLToPath(import.meta.url)), "../zoo");
 
@@ -37,6 +38,26 @@ export async function openJob({ model: name, clean, samples, eachLayer }, { zoo,
     directions,
     eachLayer,
   };
+}
+
+/** The arguments of nodes whose derivative jumps, as the engine's last run, which kept them, had them. */
+export async function kinksOf(engine, model) {
+  const nodes = model.graph.node.filter(({ opType }) => opType === "Relu" || opType === "Clip");
+  return Promise.all(nodes.map(async ({ name, input }) => ({ node: name, data: (await engine.read(input[0])).data })));
+}
+
+/** Writes what job.py reads; `more` goes into job.json as it is. */
+export async function writeJob(folder, { model, feeds, labels, kinks, ...more }) {
+  await writeModelFile(model, join(folder, "model.onnx"));
+  for (const [name, { data }] of Object.entries(feeds)) writeFileSync(join(folder, `${name}.input`), data);
+  writeFileSync(join(folder, "sides.f32"), Buffer.concat(kinks.map(({ data }) => Buffer.from(data.buffer))));
+  const description = {
+    inputs: Object.fromEntries(Object.entries(feeds).map(([name, { dtype, dims }]) => [name, { dtype, dims }])),
+    labels: [...labels],
+    sides: kinks.map(({ node, data }) => ({ node, elements: data.length })),
+    ...more,
+  };
+  writeFileSync(join(folder, "job.json"), JSON.stringify(description));
 }
 
 async function differentiated(model, feeds, backend) {

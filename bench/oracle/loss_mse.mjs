@@ -11,11 +11,10 @@ import { EngineModel } from "../../dist/evaluate/engine-model.js";
 import { targets } from "../../dist/export/targets/index.js";
 import { quantizerOfWeight } from "../../dist/export/weight-quantizer.js";
 import { Graph } from "../../dist/onnx/graph.js";
-import { writeModelFile } from "../../dist/onnx/model-node.js";
 import { lossMse, lossMseNoise } from "../../dist/sensitivity/loss-mse.js";
 import { weightError } from "../../dist/sensitivity/rounding.js";
 import { weightNoise } from "../../dist/sensitivity/rounding-noise.js";
-import { openJob } from "./job.mjs";
+import { kinksOf, openJob, writeJob } from "./job.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const { values: args } = parseArgs({
@@ -97,7 +96,7 @@ async function scores() {
 async function pytorch() {
   const folder = mkdtempSync(join(tmpdir(), "bitwright-oracle-"));
   try {
-    await writeJob(folder);
+    await writeFolder(folder);
     const script = join(here, "loss_mse.py");
     const { status, error } = spawnSync(args.python, [script, folder], { stdio: ["ignore", "inherit", "inherit"] });
     if (status !== 0) throw new Error(`${args.python} failed${error ? `: ${error.message}` : ""}`);
@@ -107,9 +106,8 @@ async function pytorch() {
   }
 }
 
-async function writeJob(folder) {
-  await writeModelFile(job.model, join(folder, "model.onnx"));
-  for (const [name, { data }] of Object.entries(job.feeds)) writeFileSync(join(folder, `${name}.f32`), data);
+async function writeFolder(folder) {
+  const { model, feeds, labels } = job;
   const errors = [];
   for (const weight of context.weights) errors.push(await weightError(context, weight, "int4"));
   const variances = context.weights.map((weight) => weightNoise(context, weight, "int4"));
@@ -117,20 +115,11 @@ async function writeJob(folder) {
   writeFileSync(join(folder, "errors.f32"), bytes(errors));
   writeFileSync(join(folder, "variances.f32"), bytes(variances));
   // Where rounding puts an argument on the other side of a kink, both derivatives are right: PyTorch takes the engine's.
-  await engine.run(job.feeds, { keep: true });
-  const kinks = [];
-  for (const { opType, name, input } of job.model.graph.node) {
-    if (opType === "Relu" || opType === "Clip") kinks.push({ node: name, data: (await engine.read(input[0])).data });
-  }
-  writeFileSync(join(folder, "sides.f32"), bytes(kinks.map(({ data }) => data)));
-  const description = {
-    inputs: Object.fromEntries(Object.entries(job.feeds).map(([name, { dims }]) => [name, dims])),
-    labels: [...job.labels],
-    weights: context.weights.map(({ tensor }) => tensor),
-    edges: job.edges.map((edge) => ({ ...edge, variance: Math.fround(0.02) ** 2 / 12 })),
-    sides: kinks.map(({ node, data }) => ({ node, elements: data.length })),
-  };
-  writeFileSync(join(folder, "job.json"), JSON.stringify(description));
+  await engine.run(feeds, { keep: true });
+  const kinks = await kinksOf(engine, model);
+  const weights = context.weights.map(({ tensor }) => tensor);
+  const edges = job.edges.map((edge) => ({ ...edge, variance: Math.fround(0.02) ** 2 / 12 }));
+  await writeJob(folder, { model, feeds, labels, kinks, weights, edges });
 }
 
 /** The largest relative difference of pairs of figures. */

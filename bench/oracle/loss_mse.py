@@ -1,6 +1,6 @@
 """Mean squares of first-order loss changes in PyTorch, double precision: python loss_mse.py FOLDER
 
-Reads FOLDER/job.json, model.onnx, <input>.f32, errors.f32 (of the weights), variances.f32 (of the weights) and the arguments of kinks, sides.f32.
+Reads FOLDER/job.json, model.onnx, <input>.input, errors.f32 (of the weights), variances.f32 (of the weights) and the arguments of kinks, sides.f32.
 Writes reference.json: for every weight mean_n <g_n, e>^2 and mean_n sum_k g_nk^2 v_k with g_n the gradient of sample n's cross-entropy, from one
 backward pass for each sample; for every edge the latter with its constant variance; and the mean of the squared losses.
 """
@@ -13,13 +13,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from job import read, read_feeds, read_job, read_sides
 from onnx_torch import Network
 
 
 def main(folder):
-    job = json.loads((folder / "job.json").read_text())
-    sides = read(folder / "sides.f32").split([side["elements"] for side in job["sides"]])
-    feeds = {name: read(folder / f"{name}.f32").reshape(dims) for name, dims in job["inputs"].items()}
+    job = read_job(folder)
+    sides = read_sides(folder, job)
+    feeds = read_feeds(folder, job)
     whole = Network(folder / "model.onnx", {})
     weights = {name: whole.constants[name].clone().requires_grad_() for name in job["weights"]}
     sizes = [weight.numel() for weight in weights.values()]
@@ -28,7 +29,7 @@ def main(folder):
     actual, noise = np.zeros(len(weights)), np.zeros(len(weights) + len(job["edges"]))
     squared_losses = 0.0
     for n in range(samples):
-        own = {side["node"]: x.reshape(samples, -1)[n] for side, x in zip(job["sides"], sides)}
+        own = {node: x.reshape(samples, -1)[n] for node, x in sides.items()}
         network = Network(folder / "model.onnx", own)
         one = {name: value[n : n + 1] for name, value in feeds.items()}
         offsets = {
@@ -45,10 +46,6 @@ def main(folder):
             noise[len(weights) + i] += g.square().sum().item() * edge["variance"]
     reference = {"actual": actual, "noise": noise, "squaredLosses": np.array(squared_losses)}
     (folder / "reference.json").write_text(json.dumps({k: (v / samples).tolist() for k, v in reference.items()}))
-
-
-def read(path):
-    return torch.from_numpy(np.fromfile(path, "<f4")).double()
 
 
 main(Path(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Runs an ONNX graph in PyTorch in double precision: the operators of the zoo's convolutional networks.
+"""Runs an ONNX graph in PyTorch in double precision: the operators of the zoo's convolutional networks and transformers.
 
 Float tensors become float64, integers stay what they are.
 """
@@ -51,6 +51,26 @@ def batch_normalization(a, x, scale, bias, mean, variance):
     return (x - mean) / torch.sqrt(variance + a.get("epsilon", 1e-5)) * scale + bias
 
 
+def layer_normalization(a, x, scale, bias=None):
+    axes = tuple(range(a.get("axis", -1) % x.dim(), x.dim()))
+    centered = x - x.mean(axes, keepdim=True)
+    y = centered / torch.sqrt(centered.square().mean(axes, keepdim=True) + a.get("epsilon", 1e-5)) * scale
+    return y if bias is None else y + bias
+
+
+def gather(a, x, indices):
+    axis = a.get("axis", 0) % x.dim()
+    taken = x.index_select(axis, indices.flatten() % x.shape[axis])
+    return taken.reshape([*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]])
+
+
+def unsqueeze(a, x, axes):
+    rank = x.dim() + len(axes)
+    for axis in sorted(axis % rank for axis in axes.tolist()):
+        x = x.unsqueeze(axis)
+    return x
+
+
 def gemm(a, x, w, c=None):
     x, w = x.T if a.get("transA", 0) else x, w.T if a.get("transB", 0) else w
     y = a.get("alpha", 1.0) * (x @ w)
@@ -88,15 +108,28 @@ OPERATORS = {
     "Constant": lambda a: to_torch(a["value"]),
     "ConstantOfShape": lambda a, shape: to_torch(a["value"]).expand(shape.tolist()),
     "Conv": conv,
+    "Div": lambda a, x, y: x / y,
+    "Erf": lambda a, x: torch.erf(x),
     "Flatten": lambda a, x: x.flatten(a.get("axis", 1)),
+    "Gather": gather,
     "Gemm": gemm,
     "GlobalAveragePool": lambda a, x: x.mean((2, 3), keepdim=True),
+    "LayerNormalization": layer_normalization,
+    "MatMul": lambda a, x, y: x @ y,
     "MaxPool": max_pool,
+    "Mul": lambda a, x, y: x * y,
     "Pad": pad,
     "ReduceMean": lambda a, x: x.mean(a["axes"], keepdim=bool(a.get("keepdims", 1))),
     "Reshape": reshape,
+    "Shape": lambda a, x: torch.tensor(x.shape),
     "Slice": slices,
+    "Softmax": lambda a, x: x.softmax(a.get("axis", -1)),
+    "Split": lambda a, x, sizes: x.split(sizes.tolist(), a.get("axis", 0)),
+    "Squeeze": lambda a, x, axes: x.squeeze(tuple(axes.tolist())),
+    "Sub": lambda a, x, y: x - y,
+    "Tanh": lambda a, x: torch.tanh(x),
     "Transpose": lambda a, x: x.permute(a["perm"]),
+    "Unsqueeze": unsqueeze,
 }
 
 
@@ -127,7 +160,8 @@ class Network:
                 output = self.clamp(node.name, *inputs)
             else:
                 output = OPERATORS[node.op_type](attributes, *inputs)
-            values[node.output[0]] = output
+            outputs = output if isinstance(output, tuple) else (output,)
+            values.update(zip(node.output, outputs))
         return values[self.graph.output[0].name]
 
     def clamp(self, name, x, low, high):

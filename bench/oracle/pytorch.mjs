@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Graph } from "../../dist/onnx/graph.js";
-import { writeModelFile } from "../../dist/onnx/model-node.js";
+import { writeJob } from "./job.mjs";
 
 const script = join(dirname(fileURLToPath(import.meta.url)), "reference.py");
 
@@ -18,32 +18,16 @@ const script = join(dirname(fileURLToPath(import.meta.url)), "reference.py");
 export async function pytorchFigures(job, python, { kinks = [], traces = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "bitwright-oracle-"));
   try {
-    await writeJob(job, folder, { kinks, traces });
+    const { model, feeds, labels, parameters, weights, edges, directions, eachLayer } = job;
+    writeFileSync(join(folder, "signs.i8"), Buffer.concat(directions.map((signs) => Buffer.from(signs))));
+    const names = weights.map(({ tensor }) => tensor);
+    await writeJob(folder, { model, feeds, labels, kinks, parameters, weights: names, edges, eachLayer, traces });
     const { status, error } = spawnSync(python, [script, folder], { stdio: ["ignore", "inherit", "inherit"] });
     if (status !== 0) throw new Error(`${python} failed${error ? `: ${error.message}` : ""}`);
     return readFigures(job, folder, traces);
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
-
-async function writeJob(job, folder, { kinks, traces }) {
-  const { model, feeds, labels, parameters, weights, edges, directions, eachLayer } = job;
-  await writeModelFile(model, join(folder, "model.onnx"));
-  for (const [name, { data }] of Object.entries(feeds)) writeFileSync(join(folder, `${name}.f32`), data);
-  writeFileSync(join(folder, "signs.i8"), Buffer.concat(directions.map((signs) => Buffer.from(signs))));
-  writeFileSync(join(folder, "sides.f32"), Buffer.concat(kinks.map(({ data }) => Buffer.from(data.buffer))));
-  const description = {
-    inputs: Object.fromEntries(Object.entries(feeds).map(([name, { dims }]) => [name, dims])),
-    labels: [...labels],
-    parameters,
-    weights: weights.map(({ tensor }) => tensor),
-    edges,
-    sides: kinks.map(({ node, data }) => ({ node, elements: data.length })),
-    eachLayer,
-    traces,
-  };
-  writeFileSync(join(folder, "job.json"), JSON.stringify(description));
 }
 
 function readFigures({ model, labels, parameters, weights, eachLayer }, folder, traces) {

@@ -1,6 +1,6 @@
 """Derivatives of a network's summed cross-entropy in PyTorch, double precision: python reference.py FOLDER
 
-Reads FOLDER/job.json, model.onnx, <input>.f32, signs.i8 and the arguments of kinks, sides.f32; writes reference.json,
+Reads FOLDER/job.json, model.onnx, <input>.input, signs.i8 and the arguments of kinks, sides.f32; writes reference.json,
 gradients.f64, together.f64 and alone.f64: the figures that figures.mjs describes. The quadratic forms come from double
 backward, which knows nothing of how the engine computes them.
 
@@ -18,14 +18,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from job import read, read_feeds, read_job, read_sides
 from onnx_torch import Network
 
 
 def main(folder):
-    job = json.loads((folder / "job.json").read_text())
-    sides = read(folder / "sides.f32", "<f4").split([side["elements"] for side in job["sides"]])
-    network = Network(folder / "model.onnx", {side["node"]: x for side, x in zip(job["sides"], sides)})
-    feeds = {name: read(folder / f"{name}.f32", "<f4").reshape(dims) for name, dims in job["inputs"].items()}
+    job = read_job(folder)
+    network = Network(folder / "model.onnx", read_sides(folder, job))
+    feeds = read_feeds(folder, job)
     labels = torch.tensor(job["labels"])
     parameters = {name: network.constants[name].clone().requires_grad_() for name in job["parameters"]}
     offsets = {
@@ -87,10 +87,6 @@ def check_blocks(of_blocks, of_double_backward):
     worst = np.max(np.abs(of_blocks / np.array(of_double_backward) - 1))
     if not worst < 1e-9:
         raise AssertionError(f"blocks of the Hessian differ by {worst:.1e}: is a part not piecewise affine?")
-
-
-def read(path, dtype):
-    return torch.from_numpy(np.fromfile(path, dtype)).double()
 
 
 def write(path, tensors):

@@ -40,6 +40,8 @@ const parts = {
       // Behind the calibration pictures, the first of the test pictures.
       samples: { first: 1000, end: 1032 },
     }),
+  "bert-interactions": () => zooInteractions("bert_small_sst2"),
+  "cct-interactions": () => zooInteractions("cct_cifar10"),
   // Made by `npm run demo`.
   "shapes-interactions": () =>
     interactions({
@@ -121,6 +123,16 @@ async function traces(job, exact) {
   line("16 probes, 6 seeds, root mean square", short.rms, 1.3, "");
 }
 
+/** All int4 weights, for the first samples behind those for calibration. */
+function zooInteractions(name) {
+  return interactions({
+    model: join(args.zoo, `models/${name}.onnx`),
+    data: join(here, `../zoo/${name}.json`),
+    formats: ["int4"],
+    samples: { first: 1000, end: 1008 },
+  });
+}
+
 /**
  * Both exact matrices of all choices, and how the estimate comes to the Gauss-Newton matrix: its error times the root of the number of probes does not
  * rise.
@@ -145,7 +157,7 @@ async function interactions({ model: path, data, formats, samples }) {
     found.hessian = (await interactionsOf(workspace, "hessian", known)).interactions;
     const expected = await pytorchMatrices(workspace, known, indices, args.python);
     console.log(
-      `  ${known.interactions.choices.length} choices, ${indices.length} images; largest difference over largest entry`,
+      `  ${known.interactions.choices.length} choices, ${indices.length} samples; largest difference over largest entry`,
     );
     for (const [source, { matrix, corrected }] of Object.entries(found)) {
       line(`${source}, tensors alone`, largestDifference(matrix, expected.own[source]), limits.interactions, "");

@@ -457,6 +457,34 @@ void test_conv_narrow() {
   }
 }
 
+// Maps of one column, which the plain loops take for rows, with kernels that reach over the ends.
+void test_conv_column() {
+  Random random(7);
+  for (int64_t kernel : {1, 2, 5}) {
+    for (int64_t stride : {1, 3}) {
+      for (int64_t groups : {1, 2}) {
+        ConvCase test(random, 1, 4, 2);
+        test.shape = {};
+        test.shape.samples = 2;
+        test.shape.groups = groups;
+        test.shape.in_channels = 4;
+        test.shape.out_channels = 6;
+        test.shape.in_height = 11;
+        test.shape.in_width = test.shape.out_width = test.shape.kernel_width = 1;
+        test.shape.kernel_height = kernel;
+        test.shape.stride_y = stride;
+        test.shape.dilation_y = 2;
+        test.shape.pad_top = kernel / 2;
+        test.shape.out_height = (11 + 2 * (kernel / 2) - 2 * (kernel - 1) - 1) / stride + 1;
+        test.x = random.reals(test.input());
+        test.dy = random.reals(test.output());
+        test.w = random.reals(test.weights());
+        test_conv_case(test);
+      }
+    }
+  }
+}
+
 // Samples have the same bits alone and together, and so has each weight set.
 void test_conv_split() {
   Random random(6);
@@ -508,6 +536,7 @@ int main() {
   test_reference_identities();
   test_conv();
   test_conv_narrow();
+  test_conv_column();
   test_conv_split();
   test_nested();
   return finish();
