@@ -1,3 +1,4 @@
+import { entryOf } from "../../entry-of.js";
 import type { TensorOf } from "../../tensor.js";
 import { floatAttribute, floatsAttribute, intAttribute, intsAttribute, stringAttribute } from "../attributes.js";
 import type { NodeProto } from "../generated/onnx_pb.js";
@@ -22,7 +23,7 @@ export const unfuseProducts: Pass = {
     for (const node of [...graph.nodes]) {
       if (node.domain !== "com.microsoft") continue;
       const builder = new Builder(graph, facts, node);
-      const explanation = unfuses[node.opType]?.(node, builder);
+      const explanation = entryOf(unfuses, node.opType)?.(node, builder);
       if (explanation !== undefined) notes.push({ nodes: builder.finish(), explanation });
     }
     return notes;
@@ -184,7 +185,7 @@ function activated(
 ): string | undefined {
   const result = node.output[0]!;
   if (activation === "") return result;
-  const names = activationParameters[activation];
+  const names = entryOf(activationParameters, activation);
   const inner = builder.graph.uniqueName(`${node.name}_sum`);
   if (activation === "Clip" && builder.graph.opset() >= 11) {
     const bounds = given.map((bound) =>
