@@ -32,7 +32,7 @@ export function passedOver(model: OnnxModel, layers: readonly Layer[]): PassedOv
   const known = new Set(layers.map(({ node }) => node));
   const found = new Map<string, PassedOver>();
   for (const node of graph.nodes) {
-    if (known.has(node.name) || canonicalDomain(node.domain) !== "" || !(node.opType in products)) continue;
+    if (known.has(node.name) || canonicalDomain(node.domain) !== "" || !Object.hasOwn(products, node.opType)) continue;
     const op = node.opType;
     const reason = reasonOf(graph, node);
     const key = `${op} ${reason}`;

@@ -49,7 +49,7 @@ export function compareFusion(
   const layers = findLayers(new Graph(model));
   const planned = plannedKernels(layers, layout);
   const codes = codesByLayer(exported, layout);
-  const products = optimized.graph.node.filter(({ opType }) => opType in quantizedProducts);
+  const products = optimized.graph.node.filter(({ opType }) => Object.hasOwn(quantizedProducts, opType));
   const take = (matches: (product: NodeProto) => boolean): NodeProto | undefined => {
     const at = products.findIndex(matches);
     return at < 0 ? undefined : products.splice(at, 1)[0];

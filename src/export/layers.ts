@@ -1,3 +1,4 @@
+import { entryOf } from "../entry-of.js";
 import { type NodeProto, TensorProto_DataType } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
 import { nodeReads } from "../onnx/traverse.js";
@@ -128,7 +129,7 @@ function stateLayerOf(graph: Graph, node: NodeProto): Layer | undefined {
 }
 
 function operatorOf(node: NodeProto): LayerOperator | undefined {
-  return canonicalDomain(node.domain) === "" ? layerOperators[node.opType] : undefined;
+  return canonicalDomain(node.domain) === "" ? entryOf(layerOperators, node.opType) : undefined;
 }
 
 function productOf(graph: Graph, node: NodeProto, port = operatorOf(node)?.weightPort): WeightedLayer | undefined {

@@ -1,3 +1,4 @@
+import { entryOf } from "../entry-of.js";
 import { intAttribute } from "../onnx/attributes.js";
 import type { NodeProto, TensorProto } from "../onnx/generated/onnx_pb.js";
 import type { Graph, Use } from "../onnx/graph.js";
@@ -39,7 +40,7 @@ export function tableOf(graph: Graph, node: NodeProto, products: ReadonlyMap<str
 }
 
 function portsOf(node: NodeProto): readonly number[] {
-  return (canonicalDomain(node.domain) === "" ? readers[node.opType] : undefined) ?? [];
+  return (canonicalDomain(node.domain) === "" ? entryOf(readers, node.opType) : undefined) ?? [];
 }
 
 /** Rows of a Gather are what it takes; of other tables the last axis varies the most. */

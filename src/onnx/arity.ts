@@ -1,3 +1,5 @@
+import { entryOf } from "../entry-of.js";
+
 /** Inputs an operator of ONNX cannot do without, where there is not exactly one: a number, or a number by operator set. */
 const requiredInputs: Readonly<Record<string, number | ((opset: number) => number)>> = {
   ...rows(0, "Constant RandomNormal RandomUniform Optional SequenceEmpty Loop"),
@@ -29,6 +31,6 @@ function rows(count: number, opTypes: string): Record<string, number> {
 
 /** Inputs that a node of ONNX's own operators must have, none of them left out. */
 export function minimumInputs(opType: string, opset: number): number {
-  const required = Object.hasOwn(requiredInputs, opType) ? requiredInputs[opType]! : 1;
+  const required = entryOf(requiredInputs, opType) ?? 1;
   return typeof required === "number" ? required : required(opset);
 }

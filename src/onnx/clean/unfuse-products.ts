@@ -1,9 +1,12 @@
+import { entryOf } from "../../entry-of.js";
 import type { TensorOf } from "../../tensor.js";
 import { floatAttribute, floatsAttribute, intAttribute, intsAttribute, stringAttribute } from "../attributes.js";
 import type { NodeProto } from "../generated/onnx_pb.js";
 import type { Graph } from "../graph.js";
+import type { GraphFacts } from "../infer/facts.js";
 import { int64Vector } from "../initializer.js";
 import { makeNode, type NodeInit } from "../node.js";
+import type { Dim } from "../value-types.js";
 import type { Note, Pass } from "./pass.js";
 
 /** What a fused node becomes: other nodes, or nothing where it does not multiply by a stored weight. */
@@ -15,12 +18,12 @@ type Unfuse = (node: NodeProto, builder: Builder) => string | undefined;
  */
 export const unfuseProducts: Pass = {
   name: "unfuse-products",
-  run: ({ graph }) => {
+  run: ({ graph, facts }) => {
     const notes: Note[] = [];
     for (const node of [...graph.nodes]) {
       if (node.domain !== "com.microsoft") continue;
-      const builder = new Builder(graph, node);
-      const explanation = unfuses[node.opType]?.(node, builder);
+      const builder = new Builder(graph, facts, node);
+      const explanation = entryOf(unfuses, node.opType)?.(node, builder);
       if (explanation !== undefined) notes.push({ nodes: builder.finish(), explanation });
     }
     return notes;
@@ -39,6 +42,7 @@ class Builder {
 
   constructor(
     readonly graph: Graph,
+    readonly facts: GraphFacts,
     readonly node: NodeProto,
   ) {}
 
@@ -76,8 +80,10 @@ const attention: Unfuse = (node, builder) => {
   const present = node.output[1] ?? "";
   const read = present !== "" && (builder.graph.uses(present).length > 0 || builder.graph.isOutput(present));
   if (weight === undefined || weight.dims.length !== 2 || special || read) return undefined;
+  if (mask !== "" && !suitsMultiHead(builder.facts.get(mask)?.dims, builder.facts.get(input!)?.dims)) return undefined;
   const third = weight.dims[1]! / 3;
   const sizes = intsAttribute(node, "qkv_hidden_sizes", [third, third, third]);
+  if (!sizes.every(Number.isInteger)) return undefined;
   const product = builder.add("MatMul", [input!, node.input[1]!]);
   const projected = bias === "" ? product : builder.add("Add", [product, bias]);
   const parts = ["query", "key", "value"].map((part) => builder.graph.uniqueName(`${node.name}_${part}`));
@@ -104,6 +110,12 @@ const attention: Unfuse = (node, builder) => {
   });
   return "its product with the weights of queries, keys and values is a MatMul in front of it";
 };
+
+/** MultiHeadAttention takes flags, and the length of each sample, but not its start beside it, which makes a list twice as long. */
+function suitsMultiHead(mask: readonly Dim[] | undefined, input: readonly Dim[] | undefined): boolean {
+  if (mask?.length !== 1) return mask !== undefined;
+  return mask[0] !== undefined && mask[0] === input?.[0];
+}
 
 const fusedMatMul: Unfuse = (node, builder) => {
   const weight = builder.weight(1);
@@ -150,13 +162,18 @@ const fusedConv: Unfuse = (node, builder) => {
   return "a Conv and its activation";
 };
 
-/** How an activation's parameters are called by the operator that it is; undefined for activations that onnxruntime does not fuse. */
+/** How an activation's parameters are called by the operator that it is; no entry for activations that onnxruntime does not fuse. */
 const activationParameters: Readonly<Record<string, readonly string[]>> = {
   Relu: [],
   Sigmoid: [],
   Tanh: [],
   LeakyRelu: ["alpha"],
   HardSigmoid: ["alpha", "beta"],
+  Elu: ["alpha"],
+  Selu: ["alpha", "gamma"],
+  Softplus: [],
+  Softsign: [],
+  ThresholdedRelu: ["alpha"],
 };
 
 /** Adds a fused node's activation, and returns the name of the value that it reads. */
@@ -168,7 +185,7 @@ function activated(
 ): string | undefined {
   const result = node.output[0]!;
   if (activation === "") return result;
-  const names = activationParameters[activation];
+  const names = entryOf(activationParameters, activation);
   const inner = builder.graph.uniqueName(`${node.name}_sum`);
   if (activation === "Clip" && builder.graph.opset() >= 11) {
     const bounds = given.map((bound) =>

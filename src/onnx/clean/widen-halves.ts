@@ -1,3 +1,4 @@
+import { entryOf } from "../../entry-of.js";
 import { intAttribute, setAttribute } from "../attributes.js";
 import {
   TensorProto_DataType as Code,
@@ -55,7 +56,7 @@ function widenStored(graph: Graph): string[] {
       attribute.t = widened(attribute.t);
       changed.push(node.name);
     }
-    const attribute = typeAttributes[node.opType];
+    const attribute = entryOf(typeAttributes, node.opType);
     if (attribute === undefined || !isHalf(intAttribute(node, attribute, 0)) || narrowsOutput(graph, node)) continue;
     setAttribute(node, attribute, BigInt(Code.FLOAT));
     changed.push(node.name);

@@ -1,3 +1,4 @@
+import { entryOf } from "../../entry-of.js";
 import { type DataType, elementCount } from "../../tensor.js";
 import { intAttribute, intsAttribute, tensorAttribute } from "../attributes.js";
 import { readExactTensor } from "../initializer.js";
@@ -169,7 +170,7 @@ export function contentOfOutput(
   output: number,
   limit: number,
 ): Content | undefined {
-  const rule = contentRules[op.node.opType];
+  const rule = entryOf(contentRules, op.node.opType);
   if (rule === undefined || elementCount(dims) > limit) return undefined;
   const data = rule(op, dims, output);
   return data === undefined || data.length !== elementCount(dims) ? undefined : { dtype, dims, data };

@@ -1,3 +1,4 @@
+import { entryOf } from "../../entry-of.js";
 import type { Tensor } from "../../tensor.js";
 import { exactHolder } from "../data-types.js";
 import type { NodeProto } from "../generated/onnx_pb.js";
@@ -81,7 +82,8 @@ export function operandsOf(graph: Graph, facts: GraphFacts, node: NodeProto): Op
 
 /** Types of a node's outputs; empty for operators without a rule. */
 export function inferTypes(op: Operands): readonly ValueType[] {
-  const types = typeRules[canonicalDomain(op.node.domain)]?.[op.node.opType]?.(op) ?? [];
+  const rules = entryOf(typeRules, canonicalDomain(op.node.domain)) ?? {};
+  const types = entryOf(rules, op.node.opType)?.(op) ?? [];
   return types.map(({ dataType, dims }) => ({ dataType, dims: dims?.map(sensible) }));
 }
 

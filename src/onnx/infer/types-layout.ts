@@ -128,7 +128,8 @@ const resize = shaped((op) => {
   return dims?.map((dim, axis) => {
     const scale = scales?.[axis];
     if (scale === 1) return dim;
-    return typeof dim === "number" && typeof scale === "number" ? Math.floor(dim * scale) : undefined;
+    // Runtimes multiply in float32, where 10 times 0.7 is 7.
+    return typeof dim === "number" && typeof scale === "number" ? Math.floor(Math.fround(dim * scale)) : undefined;
   });
 });
 

@@ -106,3 +106,16 @@ it("takes broken models to a result or to an error of its own, from reading to e
   expect(outcomes.result).toBeGreaterThan(30);
   expect(outcomes.error).toBeGreaterThan(30);
 });
+
+it.each([
+  ["", "constructor"],
+  ["", "__proto__"],
+  ["com.microsoft", "toString"],
+  ["constructor", "name"],
+])("knows nothing of an operator that is named like what every object has: %s.%s", (domain, opType) => {
+  const model = buildModel(17).input("x", [2, 2]);
+  if (domain !== "") model.opset(domain, 1);
+  model.node(opType, ["x"], ["y"], {}, { domain }).node("Relu", ["y"], ["z"]).output("z");
+  const { graph } = cleanModel(upgradeOpset(model.build()).model).model;
+  expect(graph.node.map((node) => node.opType)).toEqual([opType, "Relu"]);
+});

@@ -197,6 +197,12 @@ const samples: readonly Sample[] = [
   },
   {
     op: "Resize",
+    inputs: [[1, 1, 10, 20]],
+    constants: [float32([0], []), float32([4], [1, 1, 0.9, 0.7])],
+    attributes: { mode: "nearest" },
+  },
+  {
+    op: "Resize",
     inputs: [[1, 1, 3, 5]],
     constants: [float32([0], []), float32([0], []), int64([4], [1, 1, 7, 8])],
     attributes: { mode: "linear" },

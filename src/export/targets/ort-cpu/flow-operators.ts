@@ -1,3 +1,4 @@
+import { entryOf } from "../../../entry-of.js";
 import { stringAttribute } from "../../../onnx/attributes.js";
 import type { NodeProto } from "../../../onnx/generated/onnx_pb.js";
 import type { Graph } from "../../../onnx/graph.js";
@@ -52,7 +53,7 @@ export interface FlowNode {
 
 /** How a node can take part in an integer region; undefined when it cannot. */
 export function flowNode(graph: Graph, node: NodeProto): FlowNode | undefined {
-  const operator = canonicalDomain(node.domain) === "" ? operators[node.opType] : undefined;
+  const operator = canonicalDomain(node.domain) === "" ? entryOf(operators, node.opType) : undefined;
   if (operator === undefined || operator.accepts?.(node) === false) return undefined;
   const ports = operator.inputs === "first" ? [0] : [...node.input.keys()];
   // The integer kernels take constants too, but would need them quantized; such nodes are rare enough to stay float.

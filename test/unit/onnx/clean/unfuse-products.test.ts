@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { AttributeValue } from "../../../../src/onnx/attributes.js";
+import { cleanModel } from "../../../../src/onnx/clean/index.js";
 import type { Tensor } from "../../../../src/tensor.js";
 import { cleanAndCompare } from "../../../support/clean-oracle.js";
 import { buildModel, type ModelBuilder } from "../../../support/model-builder.js";
@@ -48,6 +49,16 @@ describe("unfuse-products", () => {
     expect(cleaned.passes).toContain("unfuse-products");
   });
 
+  it("leaves Attention with starts and ends of the keys, which MultiHeadAttention does not take", async () => {
+    const model = fused("Attention", [2, 3, 8], [...attention, int32([4], [2, 3, 1, 0])], { num_heads: 2n });
+    expect((await cleanAndCompare(model, { x: randomTensor([2, 3, 8], 1) })).ops).toEqual(["Attention"]);
+  });
+
+  it("leaves Attention whose weight does not divide into three", () => {
+    const model = fused("Attention", [2, 3, 8], [randomTensor([8, 20], 2), randomTensor([20], 3)], { num_heads: 2n });
+    expect(cleanModel(model.build()).model.graph.node.map(({ opType }) => opType)).toEqual(["Attention"]);
+  });
+
   it.each<[string, Record<string, AttributeValue>, readonly number[]]>([
     ["as it stands", {}, [8, 5]],
     ["transposed and scaled", { transB: 1n, alpha: 0.25 }, [5, 8]],
@@ -69,6 +80,19 @@ describe("unfuse-products", () => {
     expect(
       (await cleanAndCompare(fused("FusedGemm", [3, 8], constants, attributes), { x: randomTensor([3, 8], 1) })).ops,
     ).toEqual(["Gemm", "LeakyRelu"]);
+  });
+
+  it.each<[string, Record<string, AttributeValue>]>([
+    ["HardSigmoid", { activation_alpha: 0.4, activation_beta: 0.3 }],
+    ["Elu", { activation_alpha: 0.7 }],
+    ["Selu", { activation_alpha: 1.5, activation_gamma: 1.3 }],
+    ["Softplus", {}],
+    ["Softsign", {}],
+    ["ThresholdedRelu", { activation_alpha: 0.2 }],
+  ])("makes a Gemm and %s of FusedGemm", async (activation, parameters) => {
+    const constants = [randomTensor([8, 5], 2), randomTensor([5], 3)];
+    const model = fused("FusedGemm", [3, 8], constants, { activation, ...parameters });
+    expect((await cleanAndCompare(model, { x: randomTensor([3, 8], 1) })).ops).toEqual(["Gemm", activation]);
   });
 
   it.each<[string, string, readonly number[], readonly string[]]>([
