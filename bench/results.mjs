@@ -180,7 +180,8 @@ function latencyError({ name, folder }) {
 
 function judged({ name, folder }) {
   const rows = judgementRows(read(join(folder, "judgement.json")));
-  return `### ${name}\n\n${markdownTable(
+  const { samples } = read(analysisPath(folder, "fisher")).binding.options;
+  return `### ${name}, ${samples} samples\n\n${markdownTable(
     judgementHeadings.map((heading) => heading.replace(/^#/, "")),
     rows,
   )}`;

@@ -87,8 +87,8 @@ function row(name) {
 /** Figure, size and time with every layer that has it in one format, each weight rounded by itself, as quantizers without a search do it. */
 function uniform(name, given, format) {
   const [everything, plain] = [
-    ["--formats", format, "--max-kl", "1e9"],
-    ["--rounding", "nearest", "--criterion", "quantization-error", "--interactions", "none", "--search", "integer-program"],
+    ["--formats", format, "--rounding", "nearest", "--max-kl", "1e9"],
+    ["--criterion", "quantization-error", "--interactions", "none", "--search", "integer-program"],
   ];
   run([...given, ...everything, ...plain, "-o", file(name, `.${format}.onnx`)]);
   const plan = planOf(`${name}.${format}`);
