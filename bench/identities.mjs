@@ -285,7 +285,7 @@ function exactSteps(weights, seed, bits) {
   return signs(weights.length, seed).map((sign, i) => sign * 2 ** (Math.floor(Math.log2(Math.abs(weights[i]))) - bits));
 }
 
-/** One small step in each of three layers, the first, the last and one between them: of a weight that moves the output neither most nor least. */
+/** One small step in each of three layers, the first, the last and one between them: of a weight that moves the output, but less than most. */
 function fewSteps(base, gradients, seed) {
   const moved = [0, Math.floor((seed * base.length) / 3), base.length - 1];
   return base.map((weights, i) => {
@@ -294,7 +294,7 @@ function fewSteps(base, gradients, seed) {
     const effects = weights.map((weight, j) => Math.abs(weight * gradients[i][j]));
     const effective = [...effects.keys()].filter((j) => effects[j] > 0).sort((a, b) => effects[a] - effects[b]);
     if (effective.length === 0) return steps;
-    const at = effective[Math.floor((seed * effective.length) / 3)];
+    const at = effective[Math.floor((seed * effective.length) / 20)];
     steps[at] = exactSteps(weights.subarray(at, at + 1), seed, 20)[0];
     return steps;
   });
