@@ -3,7 +3,7 @@
 Reads each FOLDER/job.json, model.onnx, <input>.input, the arguments of kinks, sides.f32, and scales and corrections of biases, numbers.f32; writes
 matrices.json: for "own" errors and with the biases' corrections, "corrected", the matrices e_i^T H e_j and e_i^T J^T F J e_j.
 
-It rounds the tensors itself, by ONNX's rule. H e_j comes from double backward, J e_j from the derivative of a vector-Jacobian product in its vector.
+It rounds the tensors itself, by ONNX's rule; of weights that were rounded with feedback of their errors, it checks that they are on the grid. H e_j comes from double backward, J e_j from the derivative of a vector-Jacobian product in its vector.
 """
 
 import json
@@ -41,7 +41,8 @@ def main(folder):
         if "correction" in part:
             return torch.from_numpy(section(numbers, part["correction"]).copy()).double()
         exact = parameters[part["tensor"]] if "tensor" in part else network.arguments[part["node"], part["port"]]
-        return rounding_error(exact.detach(), part, section(numbers, part["scales"]))
+        values = section(numbers, part["values"]) if "values" in part else None
+        return rounding_error(exact.detach(), part, section(numbers, part["scales"]), values)
 
     errors = [[(tensor_of(part), change(part)) for part in parts(choice)] for choice in choices]
     wanted = [*parameters.values(), *offsets.values()]
@@ -61,14 +62,17 @@ def section(numbers, place):
     return numbers[place["first"] : place["first"] + place["count"]]
 
 
-def rounding_error(exact, quantizer, scales):
-    """Q(x) - x as a float32 engine computes it: divide, round half to even, shift, saturate, and back."""
-    x = exact.float().numpy()
+def rounding_error(exact, quantizer, scales, values):
+    """Q(x) - x as a float32 engine computes it: divide, round half to even, shift, saturate, and back. Q(x) are `values`, on the grid, where these are given."""
+    original = exact.float().numpy()
+    x = original if values is None else values.reshape(original.shape)
     if quantizer["axis"] is not None:
         scales = scales.reshape([-1 if axis == quantizer["axis"] else 1 for axis in range(x.ndim)])
     codes = np.clip(np.rint(x / scales) + quantizer["zeroPoint"], quantizer["qmin"], quantizer["qmax"])
     rounded = ((codes - quantizer["zeroPoint"]) * scales).astype(np.float32)
-    return torch.from_numpy(rounded - x).double()
+    if values is not None and not np.array_equal(rounded, x):
+        raise AssertionError("rounded weights are not on the grid of their quantizer")
+    return torch.from_numpy(rounded - original).double()
 
 
 def matrices(logits, labels, wanted, errors):

@@ -75,10 +75,13 @@ async function writeMatricesJob(workspace, analysis, { feeds, labels }, folder) 
       const [, ...each] = dims.get(site.tensor);
       return { ...quantizer, node: site.node, port: site.port, dims: [labels.length, ...each] };
     }
-    const [bias] = site.alone(format).biases;
+    const { weights, biases } = site.alone(format);
+    const [bias] = biases;
+    const { values } = weights.find(({ initializer }) => initializer === site.tensor);
     return {
       ...quantizer,
       tensor: site.tensor,
+      ...(values !== undefined && { values: place(values) }),
       ...(bias !== undefined && {
         bias: { tensor: bias.initializer, correction: place(correctionOf(workspace, bias)) },
       }),

@@ -123,26 +123,28 @@ async function traces(job, exact) {
   line("16 probes, 6 seeds, root mean square", short.rms, 1.3, "");
 }
 
-/** All int4 weights, for the first samples behind those for calibration. */
-function zooInteractions(name) {
-  return interactions({
-    model: join(args.zoo, `models/${name}.onnx`),
-    data: join(here, `../zoo/${name}.json`),
-    formats: ["int4"],
-    samples: { first: 1000, end: 1008 },
-  });
+/** All int4 weights by either rounding, for the first samples behind those for calibration. */
+async function zooInteractions(name) {
+  for (const rounding of ["nearest", "error-feedback"]) {
+    await interactions({
+      model: join(args.zoo, `models/${name}.onnx`),
+      data: join(here, `../zoo/${name}.json`),
+      formats: ["int4"],
+      samples: { first: 1000, end: 1008 },
+      rounding,
+    });
+  }
 }
 
 /**
  * Both exact matrices of all choices, and how the estimate comes to the Gauss-Newton matrix: its error times the root of the number of probes does not
  * rise.
  */
-async function interactions({ model: path, data, formats, samples }) {
+async function interactions({ model: path, data, formats, samples, rounding = "nearest" }) {
   const model = await readModelFile(path);
   const dataset = await openDataset(data);
   const indices = Array.from({ length: samples.end - samples.first }, (_, i) => samples.first + i);
-  // PyTorch rounds each element to the nearest code.
-  const given = { formats, samples, loss: "cross-entropy", rounding: "nearest", threads };
+  const given = { formats, samples, loss: "cross-entropy", rounding, threads };
   const within = async (work, more = {}) => {
     const workspace = await openWorkspace(native, model, dataset, resolveOptions({ ...given, ...more }));
     try {
@@ -157,7 +159,7 @@ async function interactions({ model: path, data, formats, samples }) {
     found.hessian = (await interactionsOf(workspace, "hessian", known)).interactions;
     const expected = await pytorchMatrices(workspace, known, indices, args.python);
     console.log(
-      `  ${known.interactions.choices.length} choices, ${indices.length} samples; largest difference over largest entry`,
+      `  ${known.interactions.choices.length} choices, rounding ${rounding}, ${indices.length} samples; largest difference over largest entry`,
     );
     for (const [source, { matrix, corrected }] of Object.entries(found)) {
       line(`${source}, tensors alone`, largestDifference(matrix, expected.own[source]), limits.interactions, "");
