@@ -170,6 +170,22 @@ describe("a budget of memory", () => {
     expect(tight).toEqual(free);
   });
 
+  it("does less at once, and is refused in the end, where products of activations are among the layers", async () => {
+    const product = buildModel(17)
+      .input("x", ["N", positions, width])
+      .constant("w", float32([width, width], randomFloats(width * width, 1, -0.2, 0.2)))
+      .node("MatMul", ["x", "w"], ["a"], {}, { name: "first" })
+      .node("Transpose", ["a"], ["t"], { perm: [0n, 2n, 1n] })
+      .node("MatMul", ["a", "t"], ["logits"], {}, { name: "product" })
+      .output("logits", ["N", positions, positions])
+      .build();
+    const options = { formats: ["fp16", "int8"], rounding: "nearest" } as const;
+    const free = await analyzed(product, options, ["curvature"]);
+    const within = (memory: number) => analyzed(product, { ...options, memory }, ["curvature"]);
+    expect(await within(4 * width * width + 160_000)).toEqual(free);
+    await expect(within(4 * width * width + 60_000)).rejects.toMatchObject({ code: "out-of-memory" });
+  });
+
   it("is refused when one sample alone does not fit", async () => {
     await expect(analyzed(model, { memory: weightBytes + 2000 }, ["curvature"])).rejects.toMatchObject({
       code: "out-of-memory",
