@@ -136,7 +136,7 @@ function layersOf(model: OnnxModel, { target, formats }: Options): PlannedLayer[
     throw new BitwrightError(
       "invalid-model",
       "no node multiplies by a stored float weight, so there is nothing to quantize",
-      { remedy: "Weights in half or double precision are left alone: convert such a model to float32" },
+      { remedy: "Weights in double precision are left alone: convert such a model to float32" },
     );
   }
   const layers = offered.map((layer) => withFormats(layer, formats));

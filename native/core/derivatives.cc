@@ -246,7 +246,7 @@ void Graph::add_tangents(Context& context, int index, double* forms) {
   context.in_tangent.resize(node.inputs.size());
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     if (node.inputs[i] < 0) continue;
-    if (is_linear(index) && values_[node.inputs[i]].original) {
+    if (is_linear(index) && values_[node.inputs[i]].stored()) {
       context.in_tangent[i] = weight_probe<T>(node.inputs[i], nullptr).directions;
       continue;
     }
@@ -332,7 +332,7 @@ template <class T>
 void Graph::add_linear_forms(const Context& context, const Sweep& sweep, int index) {
   const ProgramNode& node = nodes_[index].source;
   for (size_t port = 0; port < node.inputs.size(); ++port) {
-    if (node.inputs[port] < 0 || !values_[node.inputs[port]].original) continue;
+    if (node.inputs[port] < 0 || !values_[node.inputs[port]].stored()) continue;
     const WeightProbe probe = weight_probe<T>(node.inputs[port], sweep.forms);
     if (!probe) continue;
     Context along = context_for(index);

@@ -54,6 +54,8 @@ Scores attend(Lowering& program, const Attention& a) {
     if (bias != kNone) scores.biased = program.add(scores.biased, bias);
   if (a.allowed != kNone) scores.biased = program.apply("Where", {a.allowed, scores.biased, program.real(kLowest)});
   scores.weights = program.apply("Softmax", {scores.biased}, {{"axis", -1}});
+  // A query that sees no key gives zeros.
+  if (a.allowed != kNone) scores.weights = program.apply("Where", {a.allowed, scores.weights, program.real(0)});
   const Id result = program.product(program.reshape(scores.weights, {query[0], key[1], together * query[2], key[2]}), a.value);
   scores.result = program.reshape(result, {query[0], query[1], query[2], value[3]});
   return scores;
@@ -200,12 +202,15 @@ Id rotated(Lowering& program, Id x, Id cosine, Id sine, bool interleaved) {
 
 // Rows of a table of cosines or sines: [batch, length, half].
 Id rows_at(Lowering& program, Id table, const std::vector<int64_t>& positions, int64_t batch) {
-  const auto length = static_cast<int64_t>(positions.size()) / batch;
+  const auto count = static_cast<int64_t>(positions.size());
+  if (batch < 1 || count % batch != 0) invalid_model(std::to_string(count) + " positions do not divide into " + std::to_string(batch) + " samples");
+  const int64_t length = count / batch;
   return program.reshape(program.apply("Gather", {table, program.list(positions)}), {batch, length, program.dim(table, 1)});
 }
 
 void rotate_input(Lowering& program, Id x, int64_t heads, Id cosine, Id sine, bool interleaved) {
   const bool flat = program.rank(x) == 3;
+  if (!flat && program.rank(x) != 4) invalid_model("rotary embedding takes three or four axes, not shape " + to_string(program.shape(x)));
   const Id turned = rotated(program, flat ? split_heads(program, x, heads) : x, cosine, sine, interleaved);
   program.output(0, flat ? join_heads(program, turned) : turned);
 }
@@ -237,7 +242,7 @@ void fused_rotary_embedding(Lowering& program) {
     for (int64_t i = 0; i < batch * length; ++i) positions.push_back(first + i % length);
   }
   int64_t heads = attributes.integer("num_heads", 0);
-  if (flat && heads == 0) heads = program.dim(x, 2) / (2 * program.dim(cosine, 1));
+  if (flat && heads == 0 && program.dim(cosine, 1) > 0) heads = program.dim(x, 2) / (2 * program.dim(cosine, 1));
   rotate_input(program, x, heads, rows_at(program, cosine, positions, batch), rows_at(program, sine, positions, batch), attributes.integer("interleaved", 0) != 0);
 }
 
@@ -248,6 +253,7 @@ void group_query_attention(Lowering& program) {
   const int64_t heads = attributes.integer("num_heads", 0), shared = attributes.integer("kv_num_heads", 0);
   if (attributes.integer("smooth_softmax", 0) > 0 || program.has(11)) unsupported("GroupQueryAttention with a smooth softmax is not supported");
   if (attributes.text("k_quant_type", "NONE") != "NONE") unsupported("GroupQueryAttention with a quantized cache is not supported");
+  if (heads < 1 || shared < 1) invalid_model("attributes 'num_heads' and 'kv_num_heads' must be positive");
   Id query = program.input(0), key = program.optional(1), value = program.optional(2);
   if (key == kNone) {
     const int64_t size = program.dim(query, 2) / (heads + 2 * shared);
@@ -315,6 +321,8 @@ void group_query_attention(Lowering& program) {
 
 void attention(Lowering& program) {
   const Attributes& attributes = program.attributes();
+  for (const char* side : {"left_window_size", "right_window_size"})
+    if (attributes.integer(side, -1) != -1) unsupported("Attention with a window is not supported");
   Id query = program.input(0), key = program.input(1), value = program.input(2);
   const bool flat = program.rank(query) == 3;
   if (flat) {
@@ -338,18 +346,25 @@ void attention(Lowering& program) {
       const int64_t count = element_count(rest);
       mask = program.concat({mask, boolean ? program.flags(rest, std::vector<bool>(count)) : program.reals(rest, std::vector<double>(count, kLowest))}, program.rank(mask) - 1);
     }
-    if (boolean)
+    if (boolean) {
       flags = mask;
-    else
-      a.biases.push_back(mask);
+    } else {
+      // Minus infinity hides a key as a flag does: where it hides all, a sum would be no number.
+      flags = program.apply("Not", {program.apply("IsInf", {mask}, {{"detect_positive", 0}})});
+      a.biases.push_back(program.apply("Where", {flags, mask, program.real(0)}));
+    }
   }
   const auto both = [&](Id other) { flags = flags == kNone ? other : program.apply("And", {flags, other}); };
-  if (attributes.integer("is_causal", 0) != 0) both(causal(program, queries, keys, past));
+  const bool is_causal = attributes.integer("is_causal", 0) != 0;
   if (program.has(6)) {
-    std::vector<bool> filled;
+    // Of each sample only so many keys are there, the last of which belongs to the last query.
+    std::vector<bool> seen;
     for (const int64_t length : program.integers(program.input(6)))
-      for (int64_t k = 0; k < keys; ++k) filled.push_back(k < length);
-    both(program.flags({batch, 1, 1, keys}, filled));
+      for (int64_t i = 0; i < queries; ++i)
+        for (int64_t k = 0; k < keys; ++k) seen.push_back(k < length && (!is_causal || k <= length - queries + i));
+    both(program.flags({batch, 1, queries, keys}, seen));
+  } else if (is_causal) {
+    both(causal(program, queries, keys, past));
   }
   a.allowed = flags;
   const Scores scores = attend(program, a);
@@ -359,8 +374,8 @@ void attention(Lowering& program) {
   if (!program.wanted(3)) return;
   switch (attributes.integer("qk_matmul_output_mode", 0)) {
     case 0: return program.output(3, scores.raw);
-    case 1: return program.output(3, scores.biased);
-    case 2: return program.output(3, scores.capped);
+    case 1: return program.output(3, scores.capped);
+    case 2: return program.output(3, scores.biased);
     case 3: return program.output(3, scores.weights);
     default: invalid_model("attribute 'qk_matmul_output_mode' must be between 0 and 3");
   }
@@ -408,6 +423,10 @@ std::vector<Row> attention_rows() {
         {"inputs": [[2,3,8], [2,3,4], [2,3,4]], "attributes": {"q_num_heads": 4, "kv_num_heads": 2, "is_causal": 1}},
         {"inputs": [[1,2,3,4], [1,2,5,4], [1,2,5,4], [3,5]], "attributes": {"scale": 0.3}, "outputs": 1},
         {"inputs": [[1,2,3,4], [1,2,3,4], [1,2,3,4], {"dims": [3,3], "dtype": "bool", "values": [1,0,0,1,1,0,1,0,1], "constant": true}], "attributes": {"softcap": 2.5}},
+        {"inputs": [[1,2,3,4], [1,2,3,4], [1,2,3,4], {"dims": [3,3], "dtype": "bool", "values": [0,0,0,1,1,0,1,0,1], "constant": true}]},
+        {"inputs": [[1,2,3,4], [1,2,5,4], [1,2,5,4], [3,5]], "attributes": {"softcap": 0.7, "qk_matmul_output_mode": 1}, "outputs": 4},
+        {"inputs": [[1,2,3,4], [1,2,5,4], [1,2,5,4], [3,5]], "attributes": {"softcap": 0.7, "qk_matmul_output_mode": 2}, "outputs": 4},
+        {"inputs": [[2,2,3,4], [2,2,5,4], [2,2,5,4], null, null, null, {"dims": [2], "dtype": "int64", "values": [5,2], "constant": true}], "attributes": {"is_causal": 1}, "opset": 24},
         {"inputs": [[1,2,2,4], [1,2,2,4], [1,2,2,4], null, [1,2,3,4], [1,2,3,4]], "outputs": 3}
       ])"),
       lowered<rotary_embedding>("", "RotaryEmbedding", 23, R"([

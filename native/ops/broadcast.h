@@ -84,9 +84,9 @@ class Broadcast {
   // As runs, where elements that share an element of b are visited in order by one thread: for sums over them.
   template <class Body>
   void runs_by_operand(ThreadPool& pool, const Body& body) const {
+    if (count_ == 0) return;
     int64_t block = count_;
     for (size_t k = axes_.size(); k-- > 1 && axes_[k].b != 0;) block /= axes_[k].size;
-    if (count_ == 0) return;
     const int64_t blocks = count_ / block, together = std::max<int64_t>(1, kChunk / block);
     pool.parallel_for((blocks + together - 1) / together,
                       [&](int64_t i) { range(i * together * block, std::min(blocks, (i + 1) * together) * block, body); });

@@ -21,9 +21,12 @@ Id power(Lowering& program, Id x, int64_t p) {
   return program.apply("Pow", {program.apply("Abs", {x}), program.real(static_cast<double>(p))});
 }
 
+// The root of a sum of powers. At zero the derivative is taken to be 0.
 Id root(Lowering& program, Id x, int64_t p) {
   if (p == 1) return x;
-  return p == 2 ? program.apply("Sqrt", {x}) : program.apply("Pow", {x, program.real(1.0 / static_cast<double>(p))});
+  const Id zero = program.apply("Equal", {x, program.real(0)}), other = program.apply("Where", {zero, program.real(1), x});
+  const Id result = p == 2 ? program.apply("Sqrt", {other}) : program.apply("Pow", {other, program.real(1.0 / static_cast<double>(p))});
+  return program.apply("Where", {zero, program.real(0), result});
 }
 
 // x / (bias + alpha / size * the sum of squares over the neighbouring channels)^beta
@@ -44,7 +47,10 @@ void lp_normalization(Lowering& program) {
   const int64_t p = program.attributes().integer("p", 2);
   const Id x = program.input(0);
   const Id axes = program.list({program.attributes().integer("axis", -1)});
-  program.output(0, program.apply("Div", {x, root(program, program.apply("ReduceSum", {power(program, x, p), axes}), p)}));
+  const Id sums = program.apply("ReduceSum", {power(program, x, p), axes});
+  // A line of zeros stays one.
+  const Id divisors = program.apply("Where", {program.apply("Equal", {sums, program.real(0)}), program.real(1), sums});
+  program.output(0, program.apply("Div", {x, root(program, divisors, p)}));
 }
 
 void lp_pool(Lowering& program) {
@@ -286,7 +292,8 @@ std::vector<Row> composed_rows() {
         {"inputs": [[2,7,3,4]], "attributes": {"size": 5, "alpha": 0.3, "beta": 0.6, "bias": 1.5}},
         {"inputs": [[2,6,3,2]], "attributes": {"size": 3}}
       ])"),
-      lowered<lp_normalization>("", "LpNormalization", 1, R"([{"inputs": [[3,5]]}, {"inputs": [[3,4,2]], "attributes": {"axis": 1, "p": 1}}])"),
+      lowered<lp_normalization>("", "LpNormalization", 1, R"([{"inputs": [[3,5]]}, {"inputs": [[3,4,2]], "attributes": {"axis": 1, "p": 1}},
+        {"inputs": [{"dims": [2,3], "values": [0,0,0,3,0,4], "constant": true}]}])"),
       lowered<lp_pool>("", "LpPool", 2, R"([
         {"inputs": [[2,3,7,8]], "attributes": {"kernel_shape": [3,2], "strides": [2,2]}},
         {"inputs": [[2,3,9]], "attributes": {"kernel_shape": [3], "p": 3}}

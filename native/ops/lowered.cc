@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "ops/rearrangement.h"
+
 namespace bitwright {
 
 namespace {
@@ -11,6 +13,11 @@ constexpr int64_t kOpset = 23;
 
 bool any(const std::vector<Tensor>& tensors) {
   return std::any_of(tensors.begin(), tensors.end(), [](const Tensor& tensor) { return static_cast<bool>(tensor); });
+}
+
+// A program may write down fewer or more elements than the shape has that it worked out of sizes in the model.
+void check_count(const Tensor& tensor, size_t count) {
+  if (tensor.count() != static_cast<int64_t>(count)) invalid_model("shape " + to_string(tensor.shape()) + " does not have " + std::to_string(count) + " elements");
 }
 
 }  // namespace
@@ -45,6 +52,8 @@ Lowering::Id Lowering::input(int i) const {
   return outer_[i];
 }
 
+int64_t Lowering::dim(Id id, int axis) const { return at(id).dim(normalize_axis(axis, rank(id))); }
+
 double Lowering::number(Id id) const {
   const Tensor& tensor = at(id);
   if (tensor.count() != 1) invalid_model("expected one number, received shape " + to_string(tensor.shape()));
@@ -68,6 +77,7 @@ Lowering::Id Lowering::real(double value) { return reals({}, {value}); }
 
 Lowering::Id Lowering::reals(Shape shape, const std::vector<double>& values) {
   Tensor tensor(context_->pool, real_, std::move(shape));
+  check_count(tensor, values.size());
   if (real_ == BW_FLOAT64)
     std::copy(values.begin(), values.end(), tensor.data<double>());
   else
@@ -83,6 +93,7 @@ Lowering::Id Lowering::list(const std::vector<int64_t>& values) {
 
 Lowering::Id Lowering::flags(Shape shape, const std::vector<bool>& values) {
   Tensor tensor(context_->pool, BW_BOOL, std::move(shape));
+  check_count(tensor, values.size());
   std::copy(values.begin(), values.end(), tensor.data<bool>());
   return constant(tensor);
 }

@@ -41,7 +41,8 @@ class Lowering {
 
   const Tensor& at(Id id) const { return values_[id].primal; }
   const Shape& shape(Id id) const { return at(id).shape(); }
-  int64_t dim(Id id, int axis) const { return at(id).dim(axis); }
+  // Refuses an axis that the value does not have.
+  int64_t dim(Id id, int axis) const;
   int rank(Id id) const { return at(id).rank(); }
   // The integers of a value that is a list.
   std::vector<int64_t> integers(Id id) const { return to_int64(at(id)); }

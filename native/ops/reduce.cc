@@ -230,9 +230,10 @@ struct SquaresOf : Nonlinear {
   static S inner(const S& x) { return x * x; }
 };
 
+// At zero the derivative of a norm is taken to be 0.
 struct L2Of : SquaresOf {
   template <class S>
-  static S outer(const S& sum, double) { return math::sqrt(sum); }
+  static S outer(const S& sum, double) { return math::value(sum) == 0 ? S(0) : math::sqrt(sum); }
 };
 
 struct L1Of : Nonlinear {

@@ -111,21 +111,23 @@ function roundWeight(
   moments: Moments,
   { weight: weightOf, weightScales, reduceRange }: RoundWeightsOptions,
 ): Partial<Record<Format, SavedWeight>> {
-  const weight = weightOf(layer.weight.initializer);
+  const { dtype, dims, data } = weightOf(layer.weight.initializer);
+  // Held from here on: one that is not would be read again for each element.
+  const weight = { dtype, dims, data };
   const blocked = wanted.filter(isBlockOfFour).map((format) => {
     const quantizer = blockQuantizer(layer, weight, format);
     return {
       format,
       quantizer,
-      scaleOf: scaleIndices(weight.dims, quantizer.granularity),
-      codes: new Uint8Array(weight.data.length),
+      scaleOf: scaleIndices(dims, quantizer.granularity),
+      codes: new Uint8Array(data.length),
     };
   });
   const grids = wanted.filter(takesScales).map((format) => {
     const { bits } = formats[format];
     const limit = codeLimit(format, reduceRange && hasReducedRange(layer, format));
     const given = weightScales({ layer, weight, limit });
-    const codes = new Int8Array(weight.data.length);
+    const codes = new Int8Array(data.length);
     return { format, bits, limit, given, scales: new Float32Array(given.length), codes };
   });
   const row = new Float64Array(rows.width);
@@ -133,7 +135,7 @@ function roundWeight(
     const product = layer.bias === undefined ? moments.products[group]! : centred(moments, group);
     const feedback = new ErrorFeedback(product, rows.width, moments.count);
     for (let r = 0; r < rows.rows; r++) {
-      for (let c = 0; c < rows.width; c++) row[c] = weight.data[rows.element(group, r, c)]!;
+      for (let c = 0; c < rows.width; c++) row[c] = data[rows.element(group, r, c)]!;
       const channel = group * rows.rows + r;
       for (const { given, limit, scales, codes } of grids) {
         const rounded = feedback.round(row, given[channel]!, limit);

@@ -2,7 +2,7 @@ import { BitwrightError } from "../errors.js";
 import { dataTypeInfo, dataTypeName } from "../onnx/data-types.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { type Dim, declaredTypes } from "../onnx/value-types.js";
-import type { Dataset } from "./dataset.js";
+import type { Batch, Dataset } from "./dataset.js";
 import type { InputInfo } from "./input.js";
 
 /**
@@ -28,7 +28,7 @@ function ofBatchSize(dataset: Dataset, batchSize: number): Dataset {
     fixedBatch: batchSize,
     batches: (selection, _, options) => {
       const count = typeof selection === "string" ? sampleCount(dataset, selection) : selection.length;
-      if (count % batchSize === 0) return dataset.batches(selection, batchSize, options);
+      if (count % batchSize === 0) return wholeBatches(dataset.batches(selection, batchSize, options), batchSize);
       throw new BitwrightError("invalid-data", "the samples do not fill the batches that the model takes", {
         where: typeof selection === "string" ? selection : "samples",
         expected: `a multiple of ${batchSize}`,
@@ -37,6 +37,21 @@ function ofBatchSize(dataset: Dataset, batchSize: number): Dataset {
       });
     },
   };
+}
+
+/** Samples of different lengths do not share batches, so that some may not be filled. */
+async function* wholeBatches(batches: AsyncIterable<Batch>, batchSize: number): AsyncGenerator<Batch> {
+  for await (const batch of batches) {
+    if (batch.indices.length !== batchSize) {
+      throw new BitwrightError("invalid-data", "samples of one shape do not fill the batches that the model takes", {
+        where: `samples ${[...batch.indices].join(", ")}`,
+        expected: `${batchSize} of this shape`,
+        received: String(batch.indices.length),
+        remedy: 'Pad the samples to one length ("padTo"), or export the model with a free batch size.',
+      });
+    }
+    yield batch;
+  }
 }
 
 /** @throws BitwrightError `invalid-data` when a state is of no output. */

@@ -39,5 +39,6 @@ function isCopy(graph: Graph, name: string, table: string): boolean {
 function isTranspose(a: TensorOf<"float32">, b: TensorOf<"float32">): boolean {
   const [rows, columns] = a.dims as [number, number];
   if (b.dims[0] !== columns || b.dims[1] !== rows) return false;
-  return a.data.every((value, i) => value === b.data[(i % columns) * rows + Math.floor(i / columns)]);
+  const { data } = b;
+  return a.data.every((value, i) => value === data[(i % columns) * rows + Math.floor(i / columns)]);
 }

@@ -102,6 +102,16 @@ describe("shapes", () => {
     await expect(run(shape, one)).rejects.toMatchObject({ code: "invalid-model" });
   });
 
+  test("without elements are reduced", async () => {
+    const reduced = (axes: number[], dims: string[]) =>
+      withX(dims)
+        .constant("axes", list(...axes))
+        .node("ReduceSum", ["x", "axes"], ["y"]);
+    expect((await run(reduced([1], ["N", "C"]), float32([0, 3], []))).dims).toEqual([0, 1]);
+    const summed = await run(reduced([0, 2], ["N", "C", "D"]), float32([2, 0, 4], []));
+    expect(summed.dims).toEqual([1, 0, 1]);
+  });
+
   test("of outputs that do not divide into samples are the model's fault", async () => {
     const { program, tensors } = encodeProgram(
       withX(["N", 1])
@@ -127,5 +137,34 @@ describe("shapes", () => {
       code: "invalid-model",
     });
     await graph.dispose();
+  });
+
+  const attention = (opType: string, inputs: string[], attributes: Record<string, bigint> = {}, domain = "") =>
+    withX(domain === "" ? ["N", 2, 1, 4] : ["N", 1, 8], domain === "" ? 24 : 17)
+      .opset("com.microsoft", 1)
+      .constant("one", float32([], [1]))
+      .constant("counts", list(1, 1, 1))
+      .constant("zero", list(0))
+      .constant("table", float32([4, 2], new Array(8).fill(0.5)))
+      .constant("empty", float32([4, 0], []))
+      .constant("lengths", { dtype: "int32", dims: [1], data: Int32Array.of(0) })
+      .node(opType, inputs, ["y"], attributes, { domain });
+  const fused = (opType: string, inputs: string[], attributes: Record<string, bigint> = {}) =>
+    attention(opType, inputs, attributes, "com.microsoft");
+  const heads = float32([1, 2, 1, 4], [1, 2, 3, 4, 5, 6, 7, 8]);
+  const row = float32([1, 1, 8], [1, 2, 3, 4, 5, 6, 7, 8]);
+  const past = ["x", "x", "x", "", "", "", "one", "one"];
+
+  test.for<[what: string, model: ModelBuilder, x: Tensor]>([
+    ["a query without axes", attention("Attention", ["one", "x", "x"]), heads],
+    ["more lengths than samples", attention("Attention", ["x", "x", "x", "", "", "", "counts"]), heads],
+    ["tables without axes", attention("RotaryEmbedding", ["x", "one", "one"]), heads],
+    ["a fused query without axes", fused("MultiHeadAttention", ["one", "x", "x"], { num_heads: 2n }), row],
+    ["a past without axes", fused("MultiHeadAttention", past, { num_heads: 2n }), row],
+    ["no heads", fused("GroupQueryAttention", ["x", "", "", "", "", "lengths", "lengths"]), row],
+    ["tables without columns", fused("RotaryEmbedding", ["x", "zero", "empty", "empty"]), row],
+    ["no samples", fused("RotaryEmbedding", ["x", "zero", "table", "table"]), float32([0, 1, 8], [])],
+  ])("that attention cannot have are refused: %s", async ([, model, x]) => {
+    await expect(run(model, x)).rejects.toMatchObject({ code: "invalid-model" });
   });
 });

@@ -135,6 +135,22 @@ describe("weights that are left in their file", () => {
     expect(readModel(files[0]!).graph.initializer.length).toBeGreaterThan(3);
   });
 
+  it("have the same curvature where a linear operator reads them, as a table of positions", async () => {
+    const table = buildModel(17)
+      .input("x", ["N", positions, width])
+      .constant("table", float32([positions, width], randomFloats(positions * width, 6)))
+      .constant("last.w", float32([width, classes], randomFloats(width * classes, 7, -0.2, 0.2)))
+      .node("Add", ["x", "table"], ["a"], {}, { name: "positions" })
+      .node("Tanh", ["a"], ["b"])
+      .node("MatMul", ["b", "last.w"], ["logits"], {}, { name: "last" })
+      .output("logits", ["N", positions, classes])
+      .build();
+    const options = { formats: ["fp16", "int8"], rounding: "nearest" } as const;
+    const known = await analyzed(table, options, ["hessian-trace"]);
+    expect(known.criteria["hessian-trace"]!["positions/weight"]!.trace).toBeGreaterThan(0);
+    expect(await analyzed(leftInFile(table).model, options, ["hessian-trace"])).toEqual(known);
+  });
+
   it("need not fit into the engine for what is known of weights alone", async () => {
     const options = { formats: ["fp16", "int4b32", "int4"], rounding: "nearest", memory: weightBytes / 4 } as const;
     const { model: lazy } = leftInFile(withoutBias());
@@ -168,6 +184,22 @@ describe("a budget of memory", () => {
     await expect(engine.run({ x: wide }, { keep: true })).rejects.toMatchObject({ code: "out-of-memory" });
     const tight = await analyzed(model, { ...options, memory }, criteria);
     expect(tight).toEqual(free);
+  });
+
+  it("does less at once, and is refused in the end, where products of activations are among the layers", async () => {
+    const product = buildModel(17)
+      .input("x", ["N", positions, width])
+      .constant("w", float32([width, width], randomFloats(width * width, 1, -0.2, 0.2)))
+      .node("MatMul", ["x", "w"], ["a"], {}, { name: "first" })
+      .node("Transpose", ["a"], ["t"], { perm: [0n, 2n, 1n] })
+      .node("MatMul", ["a", "t"], ["logits"], {}, { name: "product" })
+      .output("logits", ["N", positions, positions])
+      .build();
+    const options = { formats: ["fp16", "int8"], rounding: "nearest" } as const;
+    const free = await analyzed(product, options, ["curvature"]);
+    const within = (memory: number) => analyzed(product, { ...options, memory }, ["curvature"]);
+    expect(await within(4 * width * width + 160_000)).toEqual(free);
+    await expect(within(4 * width * width + 60_000)).rejects.toMatchObject({ code: "out-of-memory" });
   });
 
   it("is refused when one sample alone does not fit", async () => {

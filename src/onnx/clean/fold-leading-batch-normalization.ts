@@ -28,14 +28,15 @@ export const foldLeadingBatchNormalization = nodePass(
     const group = intAttribute(conv, "group", 1);
     if (perGroup * group !== affine.factor.length) return undefined;
     const run = elementCount(weight.dims.slice(2));
-    const data = new Float32Array(weight.data.length);
+    const { data: old } = weight;
+    const data = new Float32Array(old.length);
     const bias = Float64Array.from({ length: outputs }, (_, output) => oldBias?.[output] ?? 0);
     for (let i = 0; i < data.length; i++) {
       const row = Math.floor(i / run);
       const output = Math.floor(row / perGroup);
       const channel = Math.floor((output * group) / outputs) * perGroup + (row % perGroup);
-      data[i] = weight.data[i]! * affine.factor[channel]!;
-      bias[output]! += weight.data[i]! * affine.offset[channel]!;
+      data[i] = old[i]! * affine.factor[channel]!;
+      bias[output]! += old[i]! * affine.offset[channel]!;
     }
     if (!bypass(graph, node)) return undefined;
     replaceConstant(graph, conv, 1, `${conv.name}_weight`, { ...weight, data });

@@ -111,9 +111,13 @@ function insertCast(graph: Graph, from: string, to: string, dataType: number): s
   return cast.name;
 }
 
-/** What the graph notes about the types of its inner values. */
+/** What the graph notes about the types of its inner values, and graphs inside it of all of theirs. */
 function forgetHalves(graph: GraphProto): void {
-  for (const { type } of graph.valueInfo) {
+  const values = [...graph.valueInfo];
+  for (const node of everyNode(graph)) {
+    for (const inner of subgraphs(node)) values.push(...inner.input, ...inner.output, ...inner.valueInfo);
+  }
+  for (const { type } of values) {
     if (type?.value.case === "tensorType" && isHalf(type.value.value.elemType)) type.value.value.elemType = Code.FLOAT;
   }
 }

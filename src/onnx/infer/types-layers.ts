@@ -1,7 +1,7 @@
 import { intAttribute, intsAttribute, stringAttribute } from "../attributes.js";
 import { TensorProto_DataType as Code } from "../generated/onnx_pb.js";
 import type { Dim, ValueType } from "../value-types.js";
-import { broadcastDims } from "./dims.js";
+import { broadcastDim, broadcastDims } from "./dims.js";
 import { type Operands, shaped, type TypeRule } from "./operands.js";
 
 /** Where a window slides along one axis. */
@@ -138,7 +138,11 @@ const einsum = shaped((op) => {
   const result = given ?? impliedLabels(left);
   const sizes = new Map<string, Dim>();
   for (const [port, labels] of left.split(",").entries()) {
-    for (const [axis, label] of [...labels].entries()) sizes.set(label, sizes.get(label) ?? op.dims(port)?.[axis]);
+    for (const [axis, label] of [...labels].entries()) {
+      const size = op.dims(port)?.[axis];
+      // Runtimes stretch an axis of one element to that of another operand.
+      sizes.set(label, sizes.has(label) ? broadcastDim(sizes.get(label), size) : size);
+    }
   }
   return [...result].map((label) => sizes.get(label));
 });

@@ -37,6 +37,12 @@ const arg: TypeRule = (op) => {
   return [{ dataType: Code.INT64, dims: keep ? dims.with(axis, 1) : dims.toSpliced(axis, 1) }];
 };
 
+/** A column for each element found, with an index for each axis; a scalar counts as a list. */
+const nonZero: TypeRule = (op) => {
+  const rank = op.dims()?.length;
+  return [{ dataType: Code.INT64, dims: [rank === 0 ? 1 : rank, undefined] }];
+};
+
 const reductions =
   "ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare";
 
@@ -46,5 +52,5 @@ export const reduceTypes: Readonly<Record<string, TypeRule>> = {
   ArgMax: arg,
   ArgMin: arg,
   TopK: topK,
-  NonZero: (op) => [{ dataType: Code.INT64, dims: [op.dims()?.length, undefined] }],
+  NonZero: nonZero,
 };

@@ -50,12 +50,14 @@ export const fisher: Source = async (context) => {
 /** In as few parts as the engine's memory allows: each takes passes of its own, with the same cotangents. */
 async function projectionsWithinMemory(context: SourceContext, declared: ChoiceErrors): Promise<Float64Array> {
   const { engine, memory = engine.backend.memory } = context;
+  // Those of activations take nothing, and stay together.
+  const most = partsOf(declared, 0).length;
   for (let bytes = memory * errorShare; ; bytes /= 2) {
     const parts = partsOf(declared, bytes);
     try {
       return await projections(context, declared.errors.length, parts);
     } catch (error) {
-      if (!isOutOfMemory(error) || parts.length >= declared.errors.length) throw error;
+      if (!isOutOfMemory(error) || parts.length >= most) throw error;
     }
   }
 }

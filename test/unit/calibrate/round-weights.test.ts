@@ -100,6 +100,23 @@ describe("weights rounded with error feedback", () => {
     expect(fed).toBeLessThan(0.5 * (await addedVariance(await rounded({}, "int8", true))));
   });
 
+  it("are read a few times, not once for each element: each time may mean a file, or a matrix that is turned again", async () => {
+    let reads = 0;
+    const weight = (initializer: string) => {
+      const { dtype, dims, data } = workspace.weight(initializer);
+      return {
+        dtype,
+        dims,
+        get data() {
+          reads++;
+          return data;
+        },
+      };
+    };
+    await roundWeights({ ...options(), weight });
+    expect(reads).toBeLessThan(10);
+  });
+
   it("do not depend on the batch size", async () => {
     expect(await roundWeights({ ...options(), batchSize: 3 })).toEqual(await roundWeights(options()));
   });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { checkAgainstModel, fitDataset } from "../../../src/data/check-model.js";
+import { datasetFromFiles } from "../../../src/data/from-files.js";
 import { type Dataset, datasetFrom } from "../../../src/index.js";
 import { buildModel } from "../../support/model-builder.js";
 import { float32 } from "../../support/tensors.js";
@@ -55,6 +56,22 @@ describe("a data set fitted to a model", () => {
   it("refuses samples that do not fill them", async () => {
     const dataset = fitDataset(await data(7), model(2));
     expect(() => dataset.batches("all", 3)).toThrow(/^all: .*expected a multiple of 2; received 7/);
+  });
+
+  it("refuses samples of different lengths that do not fill them", async () => {
+    const lines = (texts: string[]) => new TextEncoder().encode(texts.join("\n"));
+    const tokens = async (texts: string[]) =>
+      fitDataset(
+        await datasetFromFiles(
+          { inputs: { ids: { file: "ids.jsonl", padTo: "batch" } }, metric: "agreement" },
+          { "ids.jsonl": lines(texts) },
+        ),
+        buildModel(17).input("ids", [2, "length"], "int64").node("Identity", ["ids"], ["y"]).output("y").build(),
+      );
+    expect(await sizes(await tokens(["[1, 2]", "[3]", "[4]", "[5, 6]"]), "all")).toEqual([2, 2]);
+    await expect(sizes(await tokens(["[1, 2]", "[3]", "[4]", "[5, 6, 7]"]), "all")).rejects.toThrow(
+      /^samples 0: .*expected 2 of this shape; received 1/,
+    );
   });
 
   it("refuses inputs that the model lacks", async () => {

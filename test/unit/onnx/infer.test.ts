@@ -230,6 +230,15 @@ const samples: readonly Sample[] = [
   { op: "ArgMax", inputs: [[2, 3, 4]], attributes: { axis: -1n } },
   { op: "GatherElements", inputs: [[2, 3]], constants: [int64([1, 3], [0, 1, 0])] },
   { op: "NonZero", inputs: [[2, 3]] },
+  { op: "NonZero", inputs: [[]] },
+  {
+    op: "Einsum",
+    inputs: [
+      [2, 1],
+      [2, 3],
+    ],
+    attributes: { equation: "ij,ij->ij" },
+  },
   { op: "Cast", inputs: [[2, 3]], attributes: { to: BigInt(Code.INT32) } },
   { op: "QuantizeLinear", inputs: [[2, 3]], constants: [float32([], [0.1])] },
   { op: "DequantizeLinear", inputs: [], constants: [uint8([2, 3], 1, 2, 3, 4, 5, 6), float32([], [0.1])] },

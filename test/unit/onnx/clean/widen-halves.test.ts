@@ -11,7 +11,9 @@ import {
 } from "../../../../src/onnx/generated/onnx_pb.js";
 import { Graph } from "../../../../src/onnx/graph.js";
 import { type OnnxModel, writeModel } from "../../../../src/onnx/model.js";
-import { buildModel, type ModelBuilder } from "../../../support/model-builder.js";
+import { makeNode } from "../../../../src/onnx/node.js";
+import { buildModel, type ModelBuilder, valueInfo } from "../../../support/model-builder.js";
+import { ifNode } from "../../../support/subgraphs.js";
 import { randomFloats, randomTensor } from "../../../support/tensors.js";
 
 function half(name: string, dims: readonly number[], seed: number): TensorProto {
@@ -93,5 +95,25 @@ describe("widen-halves", () => {
       .constant("w", half("w", [8, 4], 1));
     model.node("MatMul", ["h", "w"], ["p"]).node("Cast", ["p"], ["y"], { to: 1n }).output("y");
     expect(cleanModel(model.build()).model.graph.node.map((node) => node.opType)).toEqual(["MatMul"]);
+  });
+
+  it("widens what a branch notes of its values, which the graph takes over with it", async () => {
+    const branch = ifNode("c", "x", "x", "b");
+    for (const { g } of branch.attribute) {
+      const { output } = g!.node[0]!;
+      g!.node.push(makeNode({ opType: "Relu", name: `${output[0]}_relu`, inputs: ["inner"], outputs: [...output] }));
+      g!.node[0]!.output = ["inner"];
+      g!.valueInfo.push(valueInfo("inner", ["N", 8], "float32"));
+      for (const { type } of [...g!.valueInfo, ...g!.output]) {
+        if (type?.value.case === "tensorType") type.value.value.elemType = Code.FLOAT16;
+      }
+    }
+    const condition = { dtype: "bool", dims: [], data: Uint8Array.of(1) } as const;
+    const model = buildModel(17).input("x", ["N", 8]).constant("c", condition).add(branch);
+    const original = inHalves(model.node("Exp", ["b"], ["y"]).output("y", ["N", 8])).build();
+    const cleaned = cleanModel(original).model;
+    expect(cleaned.graph.node.map((node) => node.opType)).toEqual(["Cast", "Neg", "Relu", "Exp", "Cast"]);
+    const [before, after] = [await outputs(writeModel(original)), await outputs(writeModel(cleaned))];
+    for (const [i, value] of before.entries()) expect(Math.abs(after[i]! - value)).toBeLessThan(2e-3);
   });
 });
