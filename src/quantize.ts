@@ -14,6 +14,7 @@ import type { Dataset } from "./data/dataset.js";
 import { openDataset } from "./data/open-node.js";
 import { requireSamples } from "./data/splits.js";
 import { explainChoices } from "./explain.js";
+import type { LayerChoice } from "./formats.js";
 import { keptFloat } from "./kept-float.js";
 import { checkLimits } from "./limits.js";
 import { modelFileBytes, readModelFile, writeModelFile, writtenLike } from "./onnx/model-node.js";
@@ -22,6 +23,7 @@ import type { Plan, Verified } from "./plan.js";
 import type { Control } from "./progress.js";
 import { type SearchOutcome, searchPlan } from "./search-plan.js";
 import { lossErrorCriteria } from "./sensitivity/index.js";
+import { chosenIndices, type Interactions, type Prediction, predictLoss } from "./sensitivity/interactions.js";
 import { judgePrediction } from "./sensitivity/trust.js";
 import { unmetLimits } from "./unmet-limits.js";
 import { openWorkspace, type Workspace } from "./workspace.js";
@@ -106,7 +108,7 @@ function needsLatency({ maxLatency }: Limits, { minimize }: Options): boolean {
 
 async function planOf(
   workspace: Workspace,
-  { meanSquaredLoss, latency, floatKernels }: Analysis,
+  { meanSquaredLoss, latency, floatKernels, interactions }: Analysis,
   { problem, groups, result, choices, predict }: SearchOutcome,
   { assignment, verified, undone }: Written,
   path: string,
@@ -190,10 +192,27 @@ async function planOf(
       trust:
         result.verdict.metric === null || !predictsLoss(options)
           ? null
-          : judgePrediction({ loss: predict(result.assignment).loss }, result.verdict.divergence),
+          : judgePrediction(
+              {
+                loss: predict(result.assignment).loss,
+                ...errorOfPrediction(interactions, options, choices(result.assignment)),
+              },
+              result.verdict.divergence,
+            ),
     },
     changes,
   };
+}
+
+/** The standard error of the loss that projections predict, where it is they that predict. */
+function errorOfPrediction(
+  interactions: Interactions,
+  { criterion, interactions: source }: Options,
+  configuration: ReadonlyMap<string, LayerChoice>,
+): Pick<Prediction, "standardError"> {
+  if (criterion !== "curvature" || source !== "fisher") return {};
+  const { standardError } = predictLoss(interactions, chosenIndices(interactions, configuration));
+  return standardError === undefined ? {} : { standardError };
 }
 
 /** Whether predictions are of the divergence that searches measure. */

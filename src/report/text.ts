@@ -138,8 +138,14 @@ export function describeTrust({ limits, predicted, search: { trust, proof } }: P
     lines.push(`predicted times were ${percent(latencyError, 0)} off when they were checked: ${remedy}`);
   }
   if (trust !== null && !trust.trusted) {
-    const predicted = `${digits(trust.loss)} was predicted, ${digits(trust.measured)} measured`;
-    lines.push(`the prediction is not to be trusted here: a divergence of ${predicted} on the search samples`);
+    const { loss, standardError, measured } = trust;
+    const predicted = `${digits(loss)}${standardError === undefined ? "" : ` +- ${digits(standardError)}`}`;
+    const figures = `a divergence of ${predicted} was predicted, ${digits(measured)} measured on the search samples`;
+    lines.push(
+      trust.explained
+        ? `its samples leave the prediction uncertain: ${figures}; --samples takes more`
+        : `the prediction is not to be trusted here: ${figures}`,
+    );
   }
   if (proof !== null && proof.gap > 0) {
     lines.push(`what was found is within ${percent(proof.gap, 1)} of the best that predictions allow`);

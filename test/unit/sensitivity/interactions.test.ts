@@ -87,6 +87,18 @@ describe("judgePrediction", () => {
     const verdict = judgePrediction({ loss }, 0.1);
     expect(verdict.trusted).toBe(trusted);
     expect(verdict.residual).toBeCloseTo(0.1 - loss, 12);
+    expect(verdict.explained).toBe(false);
+  });
+
+  it("tells what few samples leave open from what the model of the loss lacks", () => {
+    expect(judgePrediction({ loss: 0.13, standardError: 0.016 }, 0.1)).toMatchObject({
+      trusted: false,
+      explained: true,
+    });
+    expect(judgePrediction({ loss: 0.13, standardError: 0.014 }, 0.1)).toMatchObject({
+      trusted: false,
+      explained: false,
+    });
   });
 });
 
