@@ -16,6 +16,7 @@ import type { LayerChoice } from "./formats.js";
 import { measureSensitivities } from "./measure-sensitivities.js";
 import type { Options } from "./options.js";
 import type { Control } from "./progress.js";
+import { sampleShapes } from "./sample-shapes.js";
 import type { Site } from "./sensitivity/criterion.js";
 import { type CriterionName, criteria } from "./sensitivity/index.js";
 import { type InteractionSource, noInteractions } from "./sensitivity/interactions.js";
@@ -142,7 +143,7 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     workspace,
     ranges,
     { roundedWeights, biasShifts, reducesRange },
-    await shapesOf(workspace, tensors),
+    await sampleShapes(workspace, tensors, { signal }),
   );
   const analysis: Analysis = {
     version: 4,
@@ -240,20 +241,4 @@ export function sensitivitySamples(dataset: Dataset, { samples }: Pick<Options, 
     });
   }
   return Uint32Array.from({ length: end - first }, (_, i) => first + i);
-}
-
-/** Shapes of tensors for one sample, from a run. */
-export async function shapesOf(
-  workspace: Workspace,
-  tensors: readonly string[],
-): Promise<Map<string, readonly number[]>> {
-  const { dataset, engine, simulator } = workspace;
-  if (tensors.length === 0) return new Map();
-  await simulator.apply({ weights: [], biases: [], edges: [] });
-  const shapes = new Map<string, readonly number[]>();
-  for await (const batch of dataset.batches(dataset.splits.search.slice(0, 1), 1)) {
-    await engine.run(batch.feeds, { values: tensors });
-    for (const name of tensors) shapes.set(name, (await engine.graph.shape(engine.value(name))).dims);
-  }
-  return shapes;
 }
