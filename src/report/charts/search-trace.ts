@@ -14,7 +14,7 @@ import {
 import { bytes, digits, metricValue } from "../units.js";
 
 const size = { width: 460, height: 300 };
-const plot = { left: 62, right: 448, top: 26, bottom: 258 };
+const plot = { left: 62, right: 432, top: 26, bottom: 258 };
 
 /** Every configuration that the search evaluated, by the predicted bytes of its file: the divergence from the float model, and the metric, each with its limit. */
 export function searchCharts({ plan }: Report): string[] {
@@ -80,7 +80,8 @@ function bandOf(y: Scale, limit: number, side: "above" | "below", label: string)
     element("line", { class: "limit", x1: plot.left, x2: plot.right, y1: at, y2: at }),
     textElement(
       "text",
-      { class: "tick", x: plot.right - 4, y: side === "above" ? at - 5 : at + 13, "text-anchor": "end" },
+      // The float model's point is at the other end.
+      { class: "tick", x: plot.left + 4, y: side === "above" ? at - 5 : at + 13 },
       label,
     ),
   ].join("");
