@@ -1,6 +1,7 @@
 // The smallest file of a language model inside a band on perplexity that each search finds from one analysis, beside uniform formats, as a table in Markdown.
 //   node bench/language-model.mjs [--keep 99%] [--formats fp16,int8,int8b32,int4b64,int4b32,int4b16,int4] [--uniform int8,int8b32,int4b32,int4]
-//                                 [--out build/language-model] [--zoo ../shared/zoo]
+//                                 [--criteria LIST] [--searches LIST] [--out build/language-model]
+//                                 [--zoo ../shared/zoo]
 // Each file is run in onnxruntime on both texts as a whole. Steps that are in the folder `out` are not run again. Needs dist/.
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -9,11 +10,19 @@ import { percent } from "../dist/report/units.js";
 import { searches } from "../dist/search/index.js";
 import { bitwright, defaultZoo, markdownTable, root, zooModel } from "./zoo-cli.mjs";
 
+const baselines = ["random", "prefix"];
 const { values: options } = parseArgs({
   options: {
     keep: { type: "string", default: "99%" },
     formats: { type: "string", default: "fp16,int8,int8b32,int4b64,int4b32,int4b16,int4" },
     uniform: { type: "string", default: "int8,int8b32,int4b32,int4" },
+    criteria: { type: "string", default: "curvature,hessian-trace,loss-mse" },
+    searches: {
+      type: "string",
+      default: Object.keys(searches)
+        .filter((name) => !baselines.includes(name))
+        .join(),
+    },
     out: { type: "string", default: join(root, "build", "language-model") },
     zoo: { type: "string", default: defaultZoo },
   },
@@ -24,12 +33,12 @@ mkdirSync(options.out, { recursive: true });
 const texts = { tinystories: "tinystories_cs336", fables: "tf1_fables" };
 for (const [name, file] of Object.entries(texts)) writeFileSync(inFolder(`${name}.json`), textManifest(file));
 
-const baselines = ["random", "prefix"];
-const ways = Object.keys(searches).filter((search) => !baselines.includes(search));
+const criteria = options.criteria.split(",");
 const rows = [["float", ...figures(model, "float")]];
 for (const format of options.uniform.split(",")) rows.push([`all ${format}`, ...uniform(format)]);
-for (const criterion of ["curvature", "hessian-trace", "loss-mse"]) {
-  for (const search of ways) rows.push([`${criterion}, ${search}`, ...smallest(criterion, search)]);
+for (const criterion of criteria) {
+  for (const search of options.searches.split(","))
+    rows.push([`${criterion}, ${search}`, ...smallest(criterion, search)]);
 }
 console.log(markdownTable(["", "size", ...Object.keys(texts).flatMap((name) => [name, "change"])], rows));
 
@@ -46,10 +55,11 @@ function smallest(criterion, search) {
   const analysis = inFolder("analysis.json");
   const output = inFolder(`${criterion}-${search}.onnx`);
   const data = ["--data", manifest];
-  step(analysis, [
-    ...["analyze", model, ...data, "--formats", options.formats, "--criteria", "curvature,hessian-trace,loss-mse"],
-    ...["--interactions", "fisher", "-o", analysis],
-  ]);
+  if (!existsSync(output)) {
+    // What it has is not measured again.
+    const wanted = ["--formats", options.formats, "--criteria", options.criteria, "--interactions", "fisher"];
+    run(["analyze", model, ...data, ...wanted, "-o", analysis]);
+  }
   const parts = ["--criterion", criterion, "--interactions", criterion === "curvature" ? "fisher" : "none"];
   const goal = ["--keep", options.keep, "--minimize", "size"];
   step(output, ["search", model, ...data, "--analysis", analysis, ...parts, "--search", search, ...goal, "-o", output]);
@@ -71,9 +81,12 @@ function perplexity(file, text, name) {
   return JSON.parse(readFileSync(result, "utf8")).value;
 }
 
-/** Exit code 3 is a result too: the best found does not meet the limits. */
 function step(file, args) {
-  if (existsSync(file)) return;
+  if (!existsSync(file)) run(args);
+}
+
+/** Exit code 3 is a result too: the best found does not meet the limits. */
+function run(args) {
   const { status } = bitwright(args);
   if (status !== 0 && status !== 3) throw new Error(`bitwright ${args.join(" ")} ended with exit code ${status}`);
 }
