@@ -1,7 +1,7 @@
 // Runs every method and judges every criterion over the convolutional networks of the zoo, times their parts and wholes, quantizes every network, and
 // writes docs/results.md.
 //   node bench/results.mjs [NAME...] [--keep 99%] [--samples N] [--criteria LIST]
-//     [--sizes 24%,20%,16%] [--times 80%,65%] [--out build/results] [--zoo ../shared/zoo] [--file docs/results.md]
+//     [--sizes 24%,20%,16%] [--times 80%,65%] [--beside latency,zoo] [--out build/results] [--zoo ../shared/zoo] [--file docs/results.md]
 // Each step leaves its JSON in the folder `out` and is not run again while that is there: delete what is to be measured anew. Needs dist/.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -23,6 +23,7 @@ const { values: options, positionals } = parseArgs({
     criteria: { type: "string", default: Object.keys(criteria).join() },
     sizes: { type: "string", default: "24%,20%,16%" },
     times: { type: "string", default: "80%,65%" },
+    beside: { type: "string", default: "latency,zoo" },
     out: { type: "string", default: join(root, "build", "results") },
     zoo: { type: "string", default: defaultZoo },
     file: { type: "string", default: join(root, "docs", "results.md") },
@@ -39,6 +40,7 @@ const convolutional = {
 /** Shares of the float model's file and time at which methods are compared. Without times nothing is timed, and multiply-accumulates stand for time. */
 const [sizes, times] = [options.sizes, options.times].map((list) => list.split(",").filter((share) => share !== ""));
 
+const beside = options.beside.split(",");
 const names = positionals.length > 0 ? positionals : Object.keys(convolutional);
 const models = names.map((name) => ({ name, folder: join(options.out, name), ...zooModel(options.zoo, name) }));
 for (const model of models) {
@@ -50,9 +52,12 @@ for (const model of models) {
     for (const time of times) search(model, method, `time-${time}-${method}`, ["--max-latency", time]);
   }
 }
-const predictedTimes = tableOf("latency.md", "latency.mjs", names);
-const everyNetwork = tableOf("zoo.md", "zoo.mjs", []);
-writeFileSync(options.file, `${document().trim()}\n`);
+writeFileSync(
+  options.file,
+  `${document()
+    .trim()
+    .replaceAll(/\n{3,}/g, "\n\n")}\n`,
+);
 
 /** What another bench prints. */
 function tableOf(file, bench, args) {
@@ -144,19 +149,27 @@ ${markdownTable(
 
 ${times.length === 0 ? "" : atEqualLatency()}
 
-## What times of parts tell
+${beside.includes("latency") ? timesOfParts() : ""}
+
+${beside.includes("zoo") ? everyNetwork() : ""}`;
+}
+
+function timesOfParts() {
+  return `## What times of parts tell
 
 Predictions of whole configurations, all layers on integer kernels and random mixtures, against their measured times: by the additive model over sequential parts, by gains of single layers that were timed
 alone, and by multiply-accumulates. Errors are |predicted / measured - 1|.
 
-${predictedTimes}
+${tableOf("latency.md", "latency.mjs", names)}`;
+}
 
-## Every network
+function everyNetwork() {
+  return `## Every network
 
 ${options.keep} kept (\`imdn_x4\` within \`--max-drop 0.1\`, in decibels, and \`gtcrn_stream\`, whose truth is the float model's output, within \`--max-kl 0.02\`), beside what int8 gives in every layer that has it, with weights rounded to nearest and no search. *At least* is the bound of
 what is kept with 95 % confidence.
 
-${everyNetwork}`;
+${tableOf("zoo.md", "zoo.mjs", [])}`;
 }
 
 function atEqualLatency() {
