@@ -64,7 +64,7 @@ function row(name) {
   const method = options.method === "" ? [] : ["--method", options.method];
   const seconds = run([...given, ...(limits[name] ?? ["--keep", options.keep]), ...method, "-o", file(name, ".onnx")]);
   const { before, after, verified, layers } = planOf(name);
-  const { keepRatio } = verified.change;
+  const { keepRatio } = verified.paired ?? verified.change;
   const value = (figure) => (figure === null ? "" : metricValue(before.metric, figure));
   const formats = ["int8", "int4", "fp16", "float"].map((format) =>
     count(layers.filter(({ weight, weightFormat }) => weight !== null && weightFormat === format).length),
