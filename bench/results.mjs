@@ -34,7 +34,7 @@ const convolutional = {
   resnet20_cifar10_bn: 64,
   "mobilenetv1_0.25_224_bn": 128,
   "squeezenet1.1_224": 64,
-  resnet56_cifar10: 32,
+  resnet56_cifar10: 256,
   "mobilenetv2_1.0_224": 32,
 };
 /** Shares of the float model's file and time at which methods are compared. Without times nothing is timed, and multiply-accumulates stand for time. */
