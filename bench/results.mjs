@@ -121,9 +121,13 @@ function read(path) {
 
 function document() {
   const [{ model }] = cpus();
+  const given = process.argv
+    .slice(2)
+    .map((argument) => ` ${argument === "" ? '""' : argument}`)
+    .join("");
   return `# Results
 
-Written by \`node bench/results.mjs\` on ${cpus().length} cores of ${model}. Every figure of a file is of plain onnxruntime on the verify split, which
+Written by \`node bench/results.mjs${given}\` on ${cpus().length} cores of ${model}. Every figure of a file is of plain onnxruntime on the verify split, which
 neither analysis nor search has seen. Latencies are ratios of interleaved runs, which other work on the machine blurs.
 
 ## What the criteria know

@@ -63,7 +63,8 @@ function row(name) {
   const given = ["quantize", model, "--data", manifest];
   const method = options.method === "" ? [] : ["--method", options.method];
   const seconds = run([...given, ...(limits[name] ?? ["--keep", options.keep]), ...method, "-o", file(name, ".onnx")]);
-  const { before, after, verified, layers } = planOf(name);
+  const plan = planOf(name);
+  const { before, after, verified, layers } = plan;
   const { keepRatio } = verified.paired ?? verified.change;
   const value = (figure) => (figure === null ? "" : metricValue(before.metric, figure));
   const formats = ["int8", "int4", "fp16", "float"].map((format) =>
@@ -76,7 +77,7 @@ function row(name) {
     value(after.value),
     keepRatio === null ? "" : percent(keepRatio.value),
     keepRatio === null ? "" : percent(keepRatio.low),
-    ...sizeAndTime(planOf(name)),
+    ...sizeAndTime(plan),
     formats.join(" / "),
     verified.fusedAsPlanned ? "yes" : "no",
     seconds.toFixed(0),

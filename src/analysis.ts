@@ -71,7 +71,7 @@ export function rangesOf({ ranges }: Analysis): Map<string, Range> {
   return new Map(Object.entries(ranges).map(([name, [min, max]]) => [name, { min, max }]));
 }
 
-/** An analysis whose times, if it has any, were measured. */
+/** The analysis without times that a hardware profile gave it; measured ones stay. */
 export function withoutProfile(analysis: Analysis): Analysis {
   const { latency, ...others } = analysis;
   return latency?.profile === undefined ? analysis : others;

@@ -53,7 +53,7 @@ export interface Workspace extends AsyncDisposable {
 
 /**
  * Cleans a model up and loads it into the engine.
- * @param known - What is known of it already: weights that it holds rounded need no scales.
+ * @param known - The analysis that the workspace is used with, if there is one: weights that it holds rounded need no scales.
  * @throws BitwrightError `unsupported-op` naming every node that the engine lacks; `invalid-model` when nothing can be quantized; `invalid-data`
  *   when a split that is needed has no samples.
  */
@@ -62,7 +62,7 @@ export async function openWorkspace(
   original: OnnxModel,
   data: Dataset,
   options: Options,
-  known?: Analysis,
+  known?: Pick<Analysis, "roundedWeights" | "reducesRange">,
 ): Promise<Workspace> {
   requireSamples(data.splits, ["calibration", "search"]);
   const dataset = fitDataset(data, original);

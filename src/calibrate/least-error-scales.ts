@@ -10,6 +10,7 @@ import type { TensorOf } from "../tensor.js";
 /**
  * argmin over scales of sum (Q(w) - w)^2, channel by channel, for every weight and format that the layers may take; searched once and kept.
  * @param known - Weights that it holds rounded have their scales there, and are left out.
+ * @returns Scales; BitwrightError `invalid-option` is thrown where those that were left out are asked for.
  * @throws BitwrightError `invalid-model` for a weight that is not finite.
  */
 export async function leastErrorScales(
@@ -32,7 +33,15 @@ export async function leastErrorScales(
       found.set(`${limit} ${initializer}`, scales);
     }
   }
-  return ({ layer, limit }) => found.get(`${limit} ${layer.weight.initializer}`)!;
+  return ({ layer, limit }) => {
+    const { initializer } = layer.weight;
+    const scales = found.get(`${limit} ${initializer}`);
+    if (scales !== undefined) return scales;
+    throw new BitwrightError("invalid-option", "the workspace has no scales for a weight", {
+      where: `initializer "${initializer}"`,
+      remedy: "Open it with the analysis that is used with it, or without one to analyze anew",
+    });
+  };
 }
 
 /** The code limits that scales are wanted for. Whether integer kernels saturate may not be known yet. */

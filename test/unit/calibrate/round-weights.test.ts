@@ -42,9 +42,9 @@ const model = buildModel(17)
   .build();
 
 let workspace: Workspace;
-const options = () => ({
-  ...workspace,
-  samples: workspace.dataset.splits.calibration,
+const options = (own = workspace) => ({
+  ...own,
+  samples: own.dataset.splits.calibration,
   batchSize: 7,
   seed: 0,
   reduceRange: false,
@@ -117,6 +117,22 @@ describe("weights rounded with error feedback", () => {
     expect(reads).toBeLessThan(10);
   });
 
+  it("are missing their scales where a workspace was opened with them and rounds anew", async () => {
+    const roundedWeights = await roundWeights(options());
+    const known = { roundedWeights, reducesRange: false };
+    await using own = await openWorkspace(
+      backend,
+      readModel(writeModel(model)),
+      workspace.dataset,
+      workspace.options,
+      known,
+    );
+    await expect(roundWeights(options(own))).rejects.toMatchObject({
+      code: "invalid-option",
+      where: 'initializer "w"',
+    });
+  });
+
   it("do not depend on the batch size", async () => {
     expect(await roundWeights({ ...options(), batchSize: 3 })).toEqual(await roundWeights(options()));
   });
@@ -160,13 +176,7 @@ describe("blocks rounded with error feedback", () => {
     const dataset = await datasetFrom({ x: input }, { splits: { calibration: [0, 30], search: [30, 40] } });
     const formats = resolveOptions({ formats: ["int4b32"] });
     await using own = await openWorkspace(backend, product, dataset, formats);
-    const saved = await roundWeights({
-      ...own,
-      samples: dataset.splits.calibration,
-      batchSize: 7,
-      seed: 0,
-      reduceRange: false,
-    });
+    const saved = await roundWeights(options(own));
     const choices = new Map([["product", { weight: "int4b32", activation: "float" } as const]]);
     const outputs = async (roundedWeights: typeof saved) => {
       const layout = own.target.layout(
@@ -199,13 +209,7 @@ describe("blocks rounded with error feedback", () => {
   it("are refused where zero points are missing", async () => {
     const dataset = await datasetFrom({ x: input }, { splits: { calibration: [0, 30], search: [30, 40] } });
     await using own = await openWorkspace(backend, product, dataset, resolveOptions({ formats: ["int4b32"] }));
-    const saved = await roundWeights({
-      ...own,
-      samples: dataset.splits.calibration,
-      batchSize: 7,
-      seed: 0,
-      reduceRange: false,
-    });
+    const saved = await roundWeights(options(own));
     const { zeroPoints: _, ...rest } = saved.w!.int4b32!;
     expect(() => readWeights({ w: { int4b32: rest } })(own.layers[0] as WeightedLayer, "int4b32")).toThrow(
       /w, int4b32/,
