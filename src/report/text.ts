@@ -143,7 +143,7 @@ export function describeTrust({ limits, predicted, search: { trust, proof } }: P
     const figures = `a divergence of ${predicted} was predicted, ${digits(measured)} measured on the search samples`;
     lines.push(
       trust.explained
-        ? `its samples leave the prediction uncertain: ${figures}; --samples takes more`
+        ? `its samples leave the prediction uncertain: ${figures}; more samples make it surer`
         : `the prediction is not to be trusted here: ${figures}`,
     );
   }
