@@ -1,21 +1,20 @@
 // Holds the additive latency model against measured times of whole configurations and prints a table in Markdown.
 //   node bench/latency.mjs [NAME...] [--random 12] [--threads N] [--seed 1] [--zoo ../shared/zoo] [--dist dist] [--verbose]
-// A name is that of a manifest in bench/zoo. Whole configurations are all layers on integer kernels, and random ones. Each is timed in turn with the float
+// A name is that of a manifest in bench/zoo, or `shapes`, the example's network. Whole configurations are all layers on integer kernels, and random ones. Each is timed in turn with the float
 // model, and predictions are of its time as a share of the float model's: the error is |predicted / measured - 1|. Beside the model: the gains of
 // single layers, each timed alone, added up; and multiply-accumulates, of which an int8 one takes a quarter of the time.
 // Needs dist/ and onnxruntime-node.
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { defaultZoo, root, zooModel } from "./zoo-cli.mjs";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     random: { type: "string", default: "12" },
     threads: { type: "string" },
     seed: { type: "string", default: "1" },
-    zoo: { type: "string", default: join(root, "..", "shared", "zoo") },
+    zoo: { type: "string", default: defaultZoo },
     dist: { type: "string", default: join(root, "dist") },
     verbose: { type: "boolean", default: false },
   },
@@ -53,8 +52,9 @@ for (const name of names) print(await row(name));
 
 /** @param {string} name */
 async function row(name) {
-  const { model } = cleanModel(await readModelFile(join(options.zoo, "models", `${name}.onnx`)));
-  const dataset = await openDataset(join(root, "bench", "zoo", `${name}.json`));
+  const files = zooModel(options.zoo, name);
+  const { model } = cleanModel(await readModelFile(files.model));
+  const dataset = await openDataset(files.manifest);
   // Kernels are what takes time, and these two formats lead to all of a convolution's.
   const layers = ortCpu.layers(model).map((layer) => ({ ...layer, choices: layer.choices.filter(isFloatOrInt8) }));
   const engine = await EngineModel.create(backend, model);

@@ -1,4 +1,4 @@
-// Runs every method and judges every criterion over the convolutional networks of the zoo, times their parts and wholes, quantizes every network, and
+// Runs every method and judges every criterion over the convolutional networks of the zoo and the example's, times their parts and wholes, quantizes every network, and
 // writes docs/results.md.
 //   node bench/results.mjs [NAME...] [--keep 99%] [--samples N] [--criteria LIST]
 //     [--sizes 24%,20%,16%] [--times 80%,65%] [--beside latency,zoo,language] [--out build/results] [--zoo ../shared/zoo] [--file docs/results.md]
@@ -31,6 +31,7 @@ const { values: options, positionals } = parseArgs({
 });
 /** With the samples of their analyses: as many as minutes allow, more for the network whose figures scatter most. */
 const convolutional = {
+  shapes: 256,
   resnet20_cifar10_bn: 64,
   "mobilenetv1_0.25_224_bn": 128,
   "squeezenet1.1_224": 64,
@@ -74,23 +75,35 @@ function tableOf(file, bench, args) {
   return readFileSync(path, "utf8").trim();
 }
 
-/** One analysis for each source of interactions that a method needs; they share all criteria. */
+/** One analysis for each source of interactions that a method needs. Criteria that are made of a source are scored beside it: its products are taken once. */
 function analyzeAndJudge({ name, model, manifest, folder }) {
   const judgement = join(folder, "judgement.json");
   if (existsSync(judgement)) return;
-  const analyze = (source, ...more) => {
-    const samples = options.samples ?? convolutional[name] ?? 64;
-    const args = ["--criteria", options.criteria, "--interactions", source, "--samples", `${samples}`, ...more];
-    must(["analyze", model, "--data", manifest, ...args, "-o", analysisPath(folder, source)]);
+  const samples = options.samples ?? convolutional[name] ?? 64;
+  const [hessian, fisher] = ["hessian", "fisher"].map((source) => analysisPath(folder, source));
+  const analyze = (source, names, path) => {
+    const args = ["--criteria", names.join(), "--interactions", source, "--samples", `${samples}`];
+    must(["analyze", model, "--data", manifest, ...args, ...(times.length > 0 ? ["--latency"] : []), "-o", path]);
   };
-  analyze("fisher", ...(times.length > 0 ? ["--latency"] : []));
-  // What is in the file already is not computed again.
-  if (!existsSync(analysisPath(folder, "hessian"))) {
-    copyFileSync(analysisPath(folder, "fisher"), analysisPath(folder, "hessian"));
+  const names = options.criteria.split(",");
+  const others = names.filter((criterion) => criterion !== "curvature");
+  if (!existsSync(fisher)) {
+    analyze("hessian", others.length > 0 ? others : names, hessian);
+    copyFileSync(hessian, fisher);
   }
-  analyze("hessian");
-  const given = ["judge", model, "--data", manifest, "--analysis", analysisPath(folder, "fisher")];
-  must([...given, "-o", judgement, "--report", join(folder, "judgement.html")]);
+  analyze("fisher", names, fisher);
+  must([
+    "judge",
+    model,
+    "--data",
+    manifest,
+    "--analysis",
+    fisher,
+    "-o",
+    judgement,
+    "--report",
+    join(folder, "judgement.html"),
+  ]);
 }
 
 function search({ model, manifest, folder }, method, name, limits) {
