@@ -99,6 +99,8 @@ export interface Verified {
   readonly fusedAsPlanned: boolean;
   /** Layers that the engine runs otherwise than planned, in words. */
   readonly fusionProblems: readonly string[];
+  /** Whether this machine's integer kernels saturate, and the file has int8 weights for them that take more than 7 bits. */
+  readonly saturates: boolean;
   /** Quantized time over float time, median of interleaved runs. */
   readonly latencyRatio: number;
   /** Groups that were taken back because an earlier file failed verification. */

@@ -1,4 +1,5 @@
 import { measureLatency } from "./cost/latency-node.js";
+import { saturatesWith } from "./cost/saturation-node.js";
 import { withinBand } from "./data/band.js";
 import { CarriedStates } from "./data/carried-states.js";
 import { compareScored } from "./data/compare.js";
@@ -21,7 +22,7 @@ export interface Judgement extends Pick<Verified, "samples" | "withinBand" | "fl
 }
 
 /** How a file runs. */
-export interface Inspection extends Pick<Verified, "fusedAsPlanned" | "fusionProblems" | "latencyRatio"> {
+export interface Inspection extends Pick<Verified, "fusedAsPlanned" | "fusionProblems" | "saturates" | "latencyRatio"> {
   readonly latencyMs: { readonly float: number; readonly quantized: number };
 }
 
@@ -94,6 +95,7 @@ export class Verifier {
           .map(({ node, planned, found, detail }) => `${node}: planned ${planned}, runs ${found} (${detail})`),
         ...fusion.strays.map((stray) => `${stray}: an integer product that is not in the plan`),
       ],
+      saturates: await saturatesWith(layout),
       latencyMs: { float: floatTime!.median, quantized: quantizedTime!.median },
       latencyRatio: quantizedTime!.ratio,
     };

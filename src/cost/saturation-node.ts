@@ -1,6 +1,8 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BitwrightError } from "../errors.js";
+import type { Layout, WeightLayout } from "../export/layout.js";
 import { openSession } from "../export/session-node.js";
+import { codeLimit } from "../export/weight-quantizer.js";
 import { GraphProtoSchema, ModelProtoSchema, OperatorSetIdProtoSchema } from "../onnx/generated/onnx_pb.js";
 import { makeTensor } from "../onnx/initializer.js";
 import { makeNode } from "../onnx/node.js";
@@ -33,6 +35,15 @@ export async function saturates(): Promise<boolean> {
     if (error instanceof BitwrightError && error.code === "runtime-missing") return false;
     throw error;
   }
+}
+
+/** Whether this machine's integer kernels saturate with weights that a layout has them multiply. */
+export async function saturatesWith({ weights }: Pick<Layout, "weights">): Promise<boolean> {
+  return weights.some(exceedsReducedRange) && (await saturates());
+}
+
+function exceedsReducedRange({ kernel, storage, quantizer }: WeightLayout): boolean {
+  return kernel === "integer" && storage === "int8" && "qmax" in quantizer && quantizer.qmax > codeLimit("int8", true);
 }
 
 /** Activations by int8 weights that are all the same. */

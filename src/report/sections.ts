@@ -6,7 +6,7 @@ import { key, nodeName, section, table } from "./markup.js";
 import type { Report } from "./report.js";
 import { restrictions } from "./restrictions.js";
 import { element, escapeText, textElement } from "./svg.js";
-import { describeChange, describeTrust } from "./text.js";
+import { describeChange, describeTrust, saturation } from "./text.js";
 import { bytes, count, digits, percent, plural } from "./units.js";
 
 /** The parts of the page below its figures, in order; a part with nothing to show is empty. */
@@ -88,7 +88,7 @@ function search(report: Report): string {
 
 function verification({ plan: { before, verified } }: Report): string {
   if (verified === null) return "";
-  const { paired, change, samples, kl, fusedAsPlanned, fusionProblems, undone, latencyRatio } = verified;
+  const { paired, change, samples, kl, fusedAsPlanned, fusionProblems, saturates, undone, latencyRatio } = verified;
   const rows: [string, string][] = [["samples", String(samples)]];
   if (paired === null) rows.push([before.metric, describeChange(before.metric, change)]);
   else {
@@ -139,6 +139,7 @@ function verification({ plan: { before, verified } }: Report): string {
         : `otherwise than planned: ${fusionProblems.join("; ")}`,
     ],
   );
+  if (saturates) rows.push(["saturation", saturation]);
   return section(
     "Verification",
     element("dl", {}, ...rows.flatMap(([name, text]) => [textElement("dt", {}, name), textElement("dd", {}, text)])),

@@ -12,6 +12,10 @@ import { bytes, digits, metricValue, milliseconds, percent, plural } from "./uni
 /** Layers that are printed one by one; of longer models only the exceptions are. */
 const mostLayers = 24;
 
+/** What is said of a file whose weights overflow the kernels here. */
+export const saturation =
+  "the sums of this machine's integer kernels saturate with int8 weights of more than 7 bits, which the file has";
+
 /** A report for a terminal: the layers with their formats and reasons, and the figures before and after. */
 export function textReport(report: Report, { verbose = false } = {}): string {
   const { layers } = report;
@@ -166,6 +170,7 @@ function verification({ plan }: Report): string[] {
   lines.push(...describeTrust(plan));
   if (verified.undone > 0)
     lines.push(`${plural(verified.undone, "group")} taken back after an earlier file had failed`);
+  if (verified.saturates) lines.push(`${saturation}: analyze on this machine, or with --reduce-range always`);
   if (verified.fusedAsPlanned)
     lines.push("the engine's optimized graph has integer kernels exactly where the plan has them");
   else

@@ -57,6 +57,7 @@ export function samplePlan(count: number): Plan {
       kl: 0.0123,
       fusedAsPlanned: true,
       fusionProblems: [],
+      saturates: false,
       latencyRatio: 0.5,
       undone: 0,
     },

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { saturates } from "../../../src/cost/saturation-node.js";
+import { saturates, saturatesWith } from "../../../src/cost/saturation-node.js";
 import { exportModel } from "../../../src/export/qdq.js";
 import { openSession } from "../../../src/export/session-node.js";
 import { ortCpu } from "../../../src/export/targets/ort-cpu.js";
@@ -24,8 +24,9 @@ it("tells whether written models compute what their 8-bit weights say", async ()
     ["y", { min: 0, max: inputs }],
   ]);
   // Both are the largest codes, whose products saturate if any do.
+  const layoutOf = (reduceRange: boolean) => ortCpu.layout(model, choices, ranges, { reduceRange });
   const run = async (reduceRange: boolean) => {
-    const exported = exportModel(model, ortCpu.layout(model, choices, ranges, { reduceRange }));
+    const exported = exportModel(model, layoutOf(reduceRange));
     const session = await openSession(writeModel(exported));
     const { z } = await session.run({ x: ones([1, inputs]) });
     await session.release();
@@ -33,4 +34,8 @@ it("tells whether written models compute what their 8-bit weights say", async ()
   };
   expect(await run(true)).toBeCloseTo(inputs, 0);
   expect(Math.abs((await run(false)) - inputs) < 0.5).toBe(!(await saturates()));
+  expect(await saturatesWith(layoutOf(true))).toBe(false);
+  expect(await saturatesWith(layoutOf(false))).toBe(await saturates());
+  const onFloatKernels = new Map([["product", { weight: "int8", activation: "float" } as const]]);
+  expect(await saturatesWith(ortCpu.layout(model, onFloatKernels, ranges))).toBe(false);
 });
