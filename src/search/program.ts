@@ -3,6 +3,7 @@ import { BitwrightError } from "../errors.js";
 import { loadSolver } from "./highs.js";
 import { type LinearForm, linearForm, type Quantity, type Table } from "./linear-form.js";
 import type { Assignment, SearchGroup } from "./problem.js";
+import { exceeds, rounding, roundShares } from "./round-shares.js";
 import { choiceOffsets, usedOf } from "./score.js";
 
 export interface Limit {
@@ -31,13 +32,13 @@ export interface RelaxedAnswer {
   readonly bound: number;
 }
 
-// Sums of many terms are compared with limits.
-const rounding = 1e-12;
 // An objective whose optimum is below this share of its largest coefficient is solved anew without the choices that can be in no better
 // one, since the solver's tolerances are relative to the largest.
 const wideRange = 1e-3;
 // Assignments that the solver takes to be within a limit by its tolerance, and that are not, are excluded one by one.
 const mostExcluded = 100;
+// How sure reduced costs have to be.
+const reducedCostMargin = 1e-6;
 
 /**
  * The assignment with the smallest value, by an integer program: a binary for each choice, one of each group's; and for a factor over several groups a share for
@@ -69,15 +70,21 @@ export async function solveRelaxation(
 ): Promise<RelaxedAnswer | undefined> {
   const highs = await loadSolver();
   const program = compile(groups, query);
-  if (program === undefined) return undefined;
+  return program && relax(highs, program);
+}
+
+function relax(highs: Highs, program: Program) {
   return highs.withModel(program.data(false), (model) => {
     if (run(highs, model) === undefined) return undefined;
-    return { shares: program.shares(model), bound: program.value(model.getObjectiveValue()) };
+    const { shares, reducedCosts } = program.optimum(model);
+    return { shares, reducedCosts, bound: program.value(model.getObjectiveValue()) };
   });
 }
 
 function solveInteger(highs: Highs, groups: readonly SearchGroup[], query: Query, nodes: number): Answer | undefined {
-  const program = compile(groups, query);
+  const whole = compile(groups, query);
+  if (whole === undefined) return undefined;
+  const program = compile(groups, query, hopeless(highs, groups, query, whole));
   if (program === undefined) return undefined;
   for (let excluded = 0; excluded < mostExcluded; excluded++) {
     const answer = highs.withModel(program.data(true), (model) => {
@@ -86,12 +93,27 @@ function solveInteger(highs: Highs, groups: readonly SearchGroup[], query: Query
       return { assignment: program.assignment(model), bound };
     });
     if (answer === undefined) return undefined;
-    const exceeds = ({ quantity, limit }: Limit) =>
-      usedOf(groups, quantity, answer.assignment) > limit + rounding * Math.abs(limit);
-    if (!query.limits.some(exceeds)) return answer;
+    if (!query.limits.some((limit) => exceeds(groups, limit, answer.assignment))) return answer;
     program.exclude(answer.assignment);
   }
   throw new BitwrightError("engine-failure", "the solver does not respect a limit");
+}
+
+/**
+ * Choices that no best assignment has: their reduced costs in the continuous relaxation, which the optimum would exceed the relaxation's by with any of them, are
+ * more than an assignment that is known exceeds it by. What is left is a small program, whose root alone costs less than the whole one's.
+ */
+function hopeless(highs: Highs, groups: readonly SearchGroup[], query: Query, program: Program): Set<number> {
+  const [quantity] = query.minimize;
+  const found = new Set<number>();
+  if (query.minimize.length !== 1 || query.soft !== undefined) return found;
+  const relaxed = relax(highs, program);
+  const rounded = relaxed && roundShares(groups, relaxed.shares, quantity!, query.limits);
+  if (relaxed === undefined || rounded === undefined) return found;
+  const gap = usedOf(groups, quantity!, rounded) - relaxed.bound;
+  const margin = (1 + reducedCostMargin) * gap + reducedCostMargin * program.scale;
+  for (const [choice, cost] of relaxed.reducedCosts.entries()) if (cost > margin) found.add(choice);
+  return found;
 }
 
 /** Solves a model; undefined when it has no solution. */
@@ -147,10 +169,14 @@ function spread(groups: readonly SearchGroup[], form: LinearForm, isAllowed: (ch
   return { leastOf, leastOfTable, least, range };
 }
 
-/** A query as the solver takes it, or undefined when a limit cannot be met. */
-function compile(groups: readonly SearchGroup[], { minimize, limits, soft = [] }: Query): Program | undefined {
+/** A query as the solver takes it, without some choices, or undefined when a limit cannot be met. */
+function compile(
+  groups: readonly SearchGroup[],
+  { minimize, limits, soft = [] }: Query,
+  without: Iterable<number> = [],
+): Program | undefined {
   const rows = limits.map(({ quantity, limit }) => ({ form: linearForm(groups, quantity), limit }));
-  const forbidden = new Set<number>();
+  const forbidden = new Set(without);
   const isAllowed = (choice: number) => !forbidden.has(choice);
   const offsets = choiceOffsets(groups);
   for (let known = -1; known < forbidden.size; ) {
@@ -273,17 +299,29 @@ class Program {
     };
   }
 
+  /** What one unit of the solver's objective stands for. */
+  get scale(): number {
+    return this.#scale;
+  }
+
   /** What the solver's objective stands for. */
   value(objective: number): number {
     return this.#constant + this.#scale * objective;
   }
 
+  /** Shares and reduced costs of the choices, in units of what is minimized. */
+  optimum(model: Model): { readonly shares: Float64Array; readonly reducedCosts: Float64Array } {
+    const { colDual } = model.getSolution();
+    const reducedCosts = new Float64Array(this.#offsets.at(-1)!);
+    for (const [choice, column] of this.#columns) reducedCosts[choice] = this.#scale * colDual[column]!;
+    return { shares: this.shares(model), reducedCosts };
+  }
+
   shares(model: Model): Float64Array {
     const { colValue } = model.getSolution();
-    return Float64Array.from({ length: this.#offsets.at(-1)! }, (_, choice) => {
-      const column = this.#columns.get(choice);
-      return column === undefined ? 0 : colValue[column]!;
-    });
+    const shares = new Float64Array(this.#offsets.at(-1)!);
+    for (const [choice, column] of this.#columns) shares[choice] = colValue[column]!;
+    return shares;
   }
 
   assignment(model: Model): number[] {
