@@ -6,5 +6,11 @@ export { type OpenDatasetOptions, openDataset } from "./data/open-node.js";
 export * from "./edge.js";
 export { type EvaluateOptions, evaluate, type ModelEvaluation } from "./evaluate-node.js";
 export { inspectFusion } from "./export/fusion-node.js";
-export { modelFileBytes, readModelFile, type WriteFileOptions, writeModelFile } from "./onnx/model-node.js";
+export {
+  type ModelFile,
+  modelFileBytes,
+  readModelFile,
+  type WriteFileOptions,
+  writeModelFile,
+} from "./onnx/model-node.js";
 export { type QuantizeOptions, type QuantizeResult, quantize } from "./quantize.js";

@@ -2,7 +2,6 @@ import type { Analysis } from "./analysis.js";
 import { analyze } from "./analyze.js";
 import type { Backend } from "./backend/backend.js";
 import { loadBackend } from "./backend/load-node.js";
-import { bindingOf } from "./binding.js";
 import { measuredFloatKernels } from "./cost/float-kernels-node.js";
 import { typicalError } from "./cost/latency-model.js";
 import type { HardwareProfile } from "./cost/profile.js";
@@ -18,6 +17,7 @@ import type { LayerChoice } from "./formats.js";
 import { keptFloat } from "./kept-float.js";
 import { checkLimits } from "./limits.js";
 import { modelFileBytes, readModelFile, writeModelFile, writtenLike } from "./onnx/model-node.js";
+import { openBound } from "./open-bound.js";
 import { type Limits, type Options, type RunOptions, resolveOptions } from "./options.js";
 import type { Plan, Verified } from "./plan.js";
 import type { Control } from "./progress.js";
@@ -26,7 +26,7 @@ import { lossErrorCriteria } from "./sensitivity/index.js";
 import { chosenIndices, type Interactions, type Prediction, predictLoss } from "./sensitivity/interactions.js";
 import { judgePrediction } from "./sensitivity/trust.js";
 import { unmetLimits } from "./unmet-limits.js";
-import { openWorkspace, type Workspace } from "./workspace.js";
+import type { Workspace } from "./workspace.js";
 import { type Verification, type Written, writeVerified } from "./write-verified-node.js";
 
 /** What to quantize, on which data, within which limits. */
@@ -74,12 +74,12 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   const dataset = typeof options.data === "string" ? await openDataset(options.data) : options.data;
   if (options.verify !== false) requireSamples(dataset.splits, ["verify"]);
   const backend = options.backend ?? (await loadBackend());
-  const binding = await bindingOf(original, dataset, run, options.analysis);
-  await using workspace = await openWorkspace(backend, original, dataset, run, options.analysis);
+  const bound = await openBound(backend, original, dataset, run, options.analysis);
+  await using workspace = bound.workspace;
   const analysis = await analyze(workspace, {
     criteria: [run.criterion],
     interactions: run.interactions,
-    binding,
+    binding: bound.binding,
     known: options.analysis,
     onFloatFigure: (float) => withinBand({ ...dataset.metric, float, quantized: float, kl: 0 }, limits),
     findSaturation: saturates,
@@ -95,9 +95,10 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   });
   const outcome = await searchPlan(workspace, analysis, { limits, criterion: run.criterion, onProgress, signal });
   const { verify = true } = options;
-  const written = await writeVerified(workspace, outcome, path, { limits, verify, onProgress, signal });
-  await writeModelFile(written.exported, output, await writtenLike(path));
-  const plan = await planOf(workspace, analysis, outcome, written, path, options);
+  const like = writtenLike(original);
+  const written = await writeVerified(workspace, outcome, path, { limits, verify, like, onProgress, signal });
+  await writeModelFile(written.exported, output, like);
+  const plan = await planOf(workspace, analysis, outcome, written, original.bytes, options);
   return { plan, analysis, feasible: plan.unmet.length === 0 };
 }
 
@@ -111,7 +112,7 @@ async function planOf(
   { meanSquaredLoss, latency, floatKernels, interactions }: Analysis,
   { problem, groups, result, choices, predict }: SearchOutcome,
   { assignment, verified, undone }: Written,
-  path: string,
+  floatBytes: number,
   { limits, output }: QuantizeOptions,
 ): Promise<Plan> {
   const { dataset, model, options, layers, changes } = workspace;
@@ -125,7 +126,7 @@ async function planOf(
   const before = {
     metric,
     value: known?.float ?? null,
-    bytes: await modelFileBytes(path),
+    bytes: floatBytes,
     latencyMs: known?.latencyMs.float ?? null,
   };
   const bytes = await modelFileBytes(output);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { BitwrightError } from "./errors.js";
 import { exportModel } from "./export/qdq.js";
 import type { OnnxModel } from "./onnx/model.js";
-import { writeModelFile, writtenLike } from "./onnx/model-node.js";
+import { type WriteFileOptions, writeModelFile } from "./onnx/model-node.js";
 import type { Limits } from "./options.js";
 import type { Control } from "./progress.js";
 import { lower } from "./search/levels.js";
@@ -34,6 +34,8 @@ export interface VerifyOptions extends Control {
   readonly limits: Limits;
   /** False leaves the file unverified. */
   readonly verify: boolean;
+  /** How files are written. */
+  readonly like: WriteFileOptions;
 }
 
 /**
@@ -79,7 +81,6 @@ class Candidates {
   readonly #workspace: Workspace;
   readonly #outcome: SearchOutcome;
   readonly #verifier: Verifier;
-  readonly #path: string;
   readonly #folder: string;
   readonly #options: VerifyOptions;
   readonly #judged = new Map<string, { readonly file: string; readonly judgement: Judgement | Unverified }>();
@@ -89,7 +90,6 @@ class Candidates {
     const { batchSize } = workspace.options;
     this.#workspace = workspace;
     this.#outcome = outcome;
-    this.#path = path;
     this.#folder = folder;
     this.#options = options;
     this.#verifier = new Verifier(path, dataset, { divergence, limits: options.limits, batchSize });
@@ -117,7 +117,7 @@ class Candidates {
     if (known !== undefined) return known;
     const file = join(this.#folder, `${this.#judged.size}.onnx`);
     const exported = exportModel(this.#workspace.model, this.#outcome.layout(assignment));
-    await writeModelFile(exported, file, await writtenLike(this.#path));
+    await writeModelFile(exported, file, this.#options.like);
     const judgement = await this.#ifPossible(() => this.#verifier.judge(file, this.#options));
     const judged = { file, judgement };
     this.#judged.set(key, judged);

@@ -22,18 +22,28 @@ export interface ReadFileOptions {
   readonly lazyFrom?: number;
 }
 
+/** A model with what is known of the files that it was read from. */
+export interface ModelFile extends OnnxModel {
+  /** Size, external data included. */
+  readonly bytes: number;
+  /** Whether a part of its tensors lies in other files. */
+  readonly hasExternalData: boolean;
+}
+
 /**
  * Reads a model and its external data, which must lie in the model's own folder. Large tensors are left in their file, and read each time they are used:
  * leave it as it is until the work has ended.
  * @throws BitwrightError `io` when a file cannot be read, `invalid-model` when it is not a usable model.
  */
-export async function readModelFile(path: string, options: ReadFileOptions = {}): Promise<OnnxModel> {
-  const proto = decodeModel(await readWhole(path));
+export async function readModelFile(path: string, options: ReadFileOptions = {}): Promise<ModelFile> {
+  const whole = await readWhole(path);
+  const proto = decodeModel(whole);
   const files: [location: string, file: ExternalFile][] = [];
   for (const location of externalLocations(proto))
     files.push([location, externalFile(await beside(path, location), options.lazyFrom ?? lazyFrom)]);
   attachExternalData(proto, Object.fromEntries(files));
-  return { proto, graph: validateModel(proto) };
+  const bytes = files.reduce((sum, [, { length }]) => sum + length, whole.length);
+  return { proto, graph: validateModel(proto), bytes, hasExternalData: files.length > 0 };
 }
 
 function externalFile(path: string, lazyFrom: number): ExternalFile {
@@ -76,10 +86,9 @@ export async function writeModelFile(model: OnnxModel, path: string, options: Wr
   for (const file of old) await guardIo(file, () => rm(file, { force: true }));
 }
 
-/** How to write what is made of the model at `path`: with its weights in a second file if that has its own there. */
-export async function writtenLike(path: string): Promise<WriteFileOptions> {
-  const hasExternal = externalLocations(decodeModel(await readWhole(path))).length > 0;
-  return hasExternal ? { externalAbove: 0 } : {};
+/** How to write what is made of a model: with its weights in a second file if that has its own there. */
+export function writtenLike({ hasExternalData }: Pick<ModelFile, "hasExternalData">): WriteFileOptions {
+  return hasExternalData ? { externalAbove: 0 } : {};
 }
 
 async function freeName(path: string): Promise<string> {

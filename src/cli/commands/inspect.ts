@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { openDataset } from "../../data/open-node.js";
 import { type TargetName, targets } from "../../export/targets/index.js";
 import { inspect } from "../../inspect.js";
-import { modelFileBytes, readModelFile } from "../../onnx/model-node.js";
+import { readModelFile } from "../../onnx/model-node.js";
 import { defaults } from "../../options.js";
 import { textInspection } from "../../report/text-inspection.js";
 import { addCommonOptions, type CommonOptions } from "../common-options.js";
@@ -29,7 +29,7 @@ export function define(command: Command): void {
     run(options, async (session) => {
       await checkOutputs([path], [options.json]);
       const model = await readModelFile(path);
-      const bytes = await modelFileBytes(path);
+      const { bytes } = model;
       const given = data === undefined ? undefined : (await openDataset(data)).constants;
       const inspection = await inspect(await session.backend(), model, { target, bytes, sizes, given });
       return { text: textInspection(inspection), data: inspection };

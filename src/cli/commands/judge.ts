@@ -2,15 +2,14 @@ import { basename } from "node:path";
 import type { Command } from "commander";
 import { readAnalysis, writeAnalysis } from "../../analysis-node.js";
 import { analyze } from "../../analyze.js";
-import { bindingOf } from "../../binding.js";
 import { replaceTextFile } from "../../io-node.js";
 import { judge } from "../../judge/judge.js";
 import { readModelFile } from "../../onnx/model-node.js";
+import { openBound } from "../../open-bound.js";
 import { resolveOptions } from "../../options.js";
 import { htmlJudgement } from "../../report/html-judgement.js";
 import { textJudgement } from "../../report/text-judgement.js";
 import type { CriterionName } from "../../sensitivity/index.js";
-import { openWorkspace } from "../../workspace.js";
 import { wholeNumber } from "../arguments.js";
 import { addCommonOptions, type CommonOptions } from "../common-options.js";
 import { addDataOptions, type DataOptions, openData } from "../data-options.js";
@@ -47,12 +46,12 @@ async function judgeModel(path: string, options: Options, session: Session): Pro
   const resolved = resolveOptions(analysisRunOptions(known, options));
   const dataset = await openData(options);
   const model = await readModelFile(path);
-  const binding = await bindingOf(model, dataset, resolved, known);
-  await using workspace = await openWorkspace(await session.backend(), model, dataset, resolved, known);
+  const bound = await openBound(await session.backend(), model, dataset, resolved, known);
+  await using workspace = bound.workspace;
   const { onProgress, signal } = session;
   const analysis = await analyze(workspace, {
     criteria: [...(Object.keys(known.criteria) as CriterionName[]), "direct"],
-    binding,
+    binding: bound.binding,
     known,
     onPart: (part) => writeAnalysis(part, options.analysis),
     onProgress,

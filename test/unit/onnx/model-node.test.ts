@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
@@ -10,7 +10,7 @@ import { TensorProto_DataLocation, TensorProtoSchema } from "../../../src/onnx/g
 import { readTensor } from "../../../src/onnx/initializer.js";
 import { rawBlocks, rawLength, setLazyBytes } from "../../../src/onnx/lazy-bytes.js";
 import { readModel, storedBytes, writeModel } from "../../../src/onnx/model.js";
-import { readModelFile, writeModelFile, writtenLike } from "../../../src/onnx/model-node.js";
+import { modelFileBytes, readModelFile, writeModelFile, writtenLike } from "../../../src/onnx/model-node.js";
 import { buildModel } from "../../support/model-builder.js";
 import { randomTensor } from "../../support/tensors.js";
 
@@ -216,14 +216,18 @@ describe("writeModelFile", () => {
   it("writes what is made of a model with external data alike, and one file where nothing is large", async () => {
     const [path, other] = [join(folder, "model.onnx"), join(folder, "other.onnx")];
     await writeModelFile(matmulModel().build(), path);
-    expect(await writtenLike(path)).toEqual({});
+    expect(writtenLike(await readModelFile(path))).toEqual({});
     await writeModelFile(matmulModel().build(), path, { externalAbove: 1000 });
-    await writeModelFile(matmulModel().build(), other, await writtenLike(path));
+    const external = await readModelFile(path);
+    const sizes = await Promise.all([path, `${path}.data`].map(async (file) => (await stat(file)).size));
+    expect(external.bytes).toBe(sizes[0]! + sizes[1]!);
+    expect(external.bytes).toBe(await modelFileBytes(path));
+    await writeModelFile(matmulModel().build(), other, writtenLike(external));
     const small = buildModel(17)
       .input("x", [1])
       .constant("w", randomTensor([1], 1))
       .node("Add", ["x", "w"], ["y"]);
-    await writeModelFile(small.output("y").build(), join(folder, "small.onnx"), await writtenLike(path));
+    await writeModelFile(small.output("y").build(), join(folder, "small.onnx"), writtenLike(external));
     const files = ["model.onnx", "model.onnx.data", "other.onnx", "other.onnx.data", "small.onnx"];
     expect((await readdir(folder)).sort()).toEqual(files);
   });
