@@ -32,6 +32,9 @@ function unwritable(cause: Error): BitwrightError {
   return new BitwrightError("io", `it cannot be written: ${cause.message}`, { where: "standard output", cause });
 }
 
+// Where nothing holds its event loop, Node waits in every turn for V8's background tasks, and the optimization of the solver's WebAssembly takes longer than its answers do.
+const holding = setInterval(() => {}, 60_000);
+
 try {
   await program.parseAsync();
 } catch (error) {
@@ -41,4 +44,9 @@ try {
     process.stderr.write(`${explainFailure(error)}\n`);
     process.exitCode = exitCodeOf(error);
   }
+} finally {
+  clearInterval(holding);
 }
+// For the same reason it does not end by itself.
+for (const stream of [process.stdout, process.stderr]) await new Promise((resolve) => stream.write("", resolve));
+process.exit();
