@@ -20,11 +20,12 @@ std::vector<Activation> activations_of(const NodeInfo& info, const char* const* 
     Activation::Kind kind;
     float alpha, beta;
   };
+  // Parameters that a node does not give are onnxruntime's, which has 0 where no operator of ONNX has defaults.
   static constexpr Known known[] = {
       {"Sigmoid", Activation::kSigmoid, 0, 0},        {"Tanh", Activation::kTanh, 0, 0},
       {"Relu", Activation::kRelu, 0, 0},              {"HardSigmoid", Activation::kHardSigmoid, 0.2f, 0.5f},
-      {"Affine", Activation::kAffine, 1, 0},          {"LeakyRelu", Activation::kLeakyRelu, 0.01f, 0},
-      {"ThresholdedRelu", Activation::kThresholdedRelu, 1, 0}, {"ScaledTanh", Activation::kScaledTanh, 1, 1},
+      {"Affine", Activation::kAffine, 0, 0},          {"LeakyRelu", Activation::kLeakyRelu, 0.01f, 0},
+      {"ThresholdedRelu", Activation::kThresholdedRelu, 0, 0}, {"ScaledTanh", Activation::kScaledTanh, 0, 0},
       {"Elu", Activation::kElu, 1, 0},                {"Softsign", Activation::kSoftsign, 0, 0},
       {"Softplus", Activation::kSoftplus, 0, 0},
   };
@@ -46,7 +47,8 @@ std::vector<Activation> activations_of(const NodeInfo& info, const char* const* 
     };
     const auto* const row = std::find_if(std::begin(known), std::end(known), same);
     if (row == std::end(known)) unsupported("has the activation function '" + name + "', which the engine lacks");
-    Activation activation{row->kind, row->alpha, row->beta, clip};
+    // The arguments of gates are clipped; the state of an LSTM, its third function's, is not.
+    Activation activation{row->kind, row->alpha, row->beta, i % count < 2 ? clip : 0};
     // Attributes are listed for the functions that take them, in order.
     const bool takes_beta = row->kind == Activation::kHardSigmoid || row->kind == Activation::kAffine || row->kind == Activation::kScaledTanh;
     const bool takes_alpha = takes_beta || row->kind == Activation::kLeakyRelu || row->kind == Activation::kThresholdedRelu || row->kind == Activation::kElu;
@@ -747,7 +749,8 @@ std::vector<Row> recurrent_rows() {
         {"inputs": [[3,2,4],[2,5,4],[2,5,5],[2,10],null,[2,2,5]], "outputs": 2,
          "attributes": {"hidden_size": 5, "direction": "bidirectional", "activations": {"strings": ["Softsign", "LeakyRelu"]}, "activation_alpha": {"floats": [0.3]}}},
         {"inputs": [[3,2,4],[1,5,4],[1,5,5],[1,10],{"dims": [2], "dtype": "int32", "values": [3,1], "constant": true}], "outputs": 2,
-         "attributes": {"hidden_size": 5, "direction": "reverse", "activations": {"strings": ["Affine"]}, "activation_alpha": {"floats": [0.5]}, "activation_beta": {"floats": [0.25]}}}
+         "attributes": {"hidden_size": 5, "direction": "reverse", "activations": {"strings": ["Affine"]}, "activation_alpha": {"floats": [0.5]}, "activation_beta": {"floats": [0.25]}}},
+        {"inputs": [[2,2,3],[1,4,3],[1,4,4]], "outputs": 2, "attributes": {"hidden_size": 4, "activations": {"strings": ["ThresholdedRelu"]}}}
       ])"},
       {"", "GRU", 7, "product", true, kPorts, make_op<Gru>, R"([
         {"inputs": [[3,2,4],[1,9,4],[1,9,3],[1,18]], "outputs": 2, "attributes": {"hidden_size": 3}},
@@ -763,6 +766,7 @@ std::vector<Row> recurrent_rows() {
         {"inputs": [[4,2,3],[2,8,3],[2,8,2],[2,16],{"dims": [2], "dtype": "int32", "values": [4,2], "constant": true},[2,2,2],[2,2,2]], "outputs": 3,
          "attributes": {"hidden_size": 2, "direction": "bidirectional"}},
         {"inputs": [[3,2,3],[1,8,3],[1,8,2],[1,16]], "outputs": 3, "attributes": {"hidden_size": 2, "clip": {"float": 0.4}}},
+        {"inputs": [[8,2,3],[1,8,3],[1,8,2],[1,16]], "outputs": 3, "attributes": {"hidden_size": 2, "clip": {"float": 0.2}}},
         {"inputs": [[3,2,3],[1,8,3],[1,8,2]], "outputs": 3, "attributes": {"hidden_size": 2, "input_forget": 1}}
       ])"},
   };
