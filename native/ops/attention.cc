@@ -209,6 +209,9 @@ Id rows_at(Lowering& program, Id table, const std::vector<int64_t>& positions, i
 }
 
 void rotate_input(Lowering& program, Id x, int64_t heads, Id cosine, Id sine, bool interleaved) {
+  const int64_t turned_part = program.attributes().integer("rotary_embedding_dim", 0);
+  if (turned_part > 0 && turned_part != 2 * program.dim(cosine, -1))
+    invalid_model("attribute 'rotary_embedding_dim' is " + std::to_string(turned_part) + ", and the tables are for " + std::to_string(2 * program.dim(cosine, -1)));
   const bool flat = program.rank(x) == 3;
   if (!flat && program.rank(x) != 4) invalid_model("rotary embedding takes three or four axes, not shape " + to_string(program.shape(x)));
   const Id turned = rotated(program, flat ? split_heads(program, x, heads) : x, cosine, sine, interleaved);

@@ -211,6 +211,20 @@ Term ordered(Lowering& program, const Term& term, const std::string& labels) {
   return {program.transpose(term.id, order), labels};
 }
 
+// A term without those axes of size 1 that another has longer: they are stretched, as in any product.
+Term unstretched(Lowering& program, const Term& term, const Term& other) {
+  Shape shape;
+  std::string labels;
+  for (size_t i = 0; i < term.labels.size(); ++i) {
+    const int64_t size = program.dim(term.id, static_cast<int>(i));
+    const size_t at = other.labels.find(term.labels[i]);
+    if (size == 1 && at != std::string::npos && program.dim(other.id, static_cast<int>(at)) != 1) continue;
+    shape.push_back(size);
+    labels += term.labels[i];
+  }
+  return labels == term.labels ? term : Term{program.reshape(term.id, shape), labels};
+}
+
 // One product of matrices: over labels that only the two have, for each of those that both have and others need.
 Term joined(Lowering& program, const Term& a, const Term& b, const std::string& needed) {
   std::string batch, summed, left, right;
@@ -279,7 +293,7 @@ void einsum(Lowering& program) {
   for (size_t i = 1; i < terms.size(); ++i) {
     sum = simplified(program, sum, needed(i));
     const Term next = simplified(program, terms[i], sum.labels + needed(i + 1));
-    sum = joined(program, sum, next, needed(i + 1));
+    sum = joined(program, unstretched(program, sum, next), unstretched(program, next, sum), needed(i + 1));
   }
   program.output(0, ordered(program, simplified(program, sum, result), result).id);
 }
@@ -324,7 +338,11 @@ std::vector<Row> composed_rows() {
         {"inputs": [[2,3,4],[2,4]], "attributes": {"equation": "bij,bj"}},
         {"inputs": [[3,4]], "attributes": {"equation": "ij->ji"}},
         {"inputs": [[3,4,3]], "attributes": {"equation": "iji->j"}},
-        {"inputs": [[2,3],[3,4],[4,2]], "attributes": {"equation": "ab, bc, cd -> ad"}}
+        {"inputs": [[2,3],[3,4],[4,2]], "attributes": {"equation": "ab, bc, cd -> ad"}},
+        {"inputs": [[2,1],[3,4]], "attributes": {"equation": "ij,jk->ik"}},
+        {"inputs": [[2,3,1,4],[1,3,5,4]], "attributes": {"equation": "bqhd,bqkd->bqhk"}},
+        {"inputs": [[1,3,4],[2,4,5]], "attributes": {"equation": "...ij,...jk->...ik"}},
+        {"inputs": [[1,3],[2,1],[2,3]], "attributes": {"equation": "ij,ij,ij->ij"}}
       ])"),
   };
 }
