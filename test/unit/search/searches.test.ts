@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { searches } from "../../../src/search/index.js";
+import { usedOf } from "../../../src/search/score.js";
 import { everyAssignment, least, type Problem, randomProblem, used } from "./problems.js";
 
 const names = Object.keys(searches) as (keyof typeof searches)[];
@@ -25,6 +26,23 @@ describe.each(informed)("%s, led by predictions", { timeout: 60_000 }, (name) =>
       expect(used(problem, "bytes", assignment)).toBe(await optimum(problem));
     },
   );
+});
+
+// The exact front is of sums over groups, and says so.
+describe.each(names.filter((name) => name !== "pareto-front"))("%s", { timeout: 60_000 }, (name) => {
+  it("meets a limit on time that single groups only move away from", async () => {
+    const count = 6;
+    const problem = randomProblem({ groups: count, formats: ["int8"] });
+    // Codes cost half as much as floats, and each change between the two more than that; the graph begins and ends with floats.
+    const ends = [0, count - 1].map((g) => ({ groups: [g], values: Float64Array.of(0, 0.6) }));
+    const own = problem.groups.map((_, g) => ({ groups: [g], values: Float64Array.of(1, 0.5) }));
+    const borders = own.slice(1).map((_, g) => ({ groups: [g, g + 1], values: Float64Array.of(0, 0.6, 0.6, 0) }));
+    const time = { name: "latencyMs", fixed: 0, factors: [...own, ...borders, ...ends], limit: 4.8 } as const;
+    const resources = [...problem.resources.filter(({ name }) => name !== "latencyMs"), time];
+    const { verdict, assignment } = await searches[name]({ ...problem, resources }, {});
+    expect(verdict.feasible).toBe(true);
+    expect(usedOf(problem.groups, time, assignment)).toBeLessThanOrEqual(4.8);
+  });
 });
 
 describe.each(names)("%s", { timeout: 60_000 }, (name) => {
