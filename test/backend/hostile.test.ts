@@ -102,6 +102,18 @@ describe("shapes", () => {
     await expect(run(shape, one)).rejects.toMatchObject({ code: "invalid-model" });
   });
 
+  test("of rotary tables that are not for the part that turns are refused", async () => {
+    const tables = float32([1, 1, 1], [1]);
+    const rotary = (turned: bigint) =>
+      buildModel(23)
+        .input("x", [1, 1, 1, 4])
+        .constant("c", tables)
+        .node("RotaryEmbedding", ["x", "c", "c"], ["y"], { rotary_embedding_dim: turned });
+    const x = float32([1, 1, 1, 4], [1, 2, 3, 4]);
+    expect((await run(rotary(2n), x)).dims).toEqual([1, 1, 1, 4]);
+    await expect(run(rotary(4n), x)).rejects.toMatchObject({ code: "invalid-model" });
+  });
+
   test("without elements are reduced", async () => {
     const reduced = (axes: number[], dims: string[]) =>
       withX(dims)

@@ -157,6 +157,16 @@ describe("textReport", () => {
     );
     expect(text).toMatch(/size +4\.00 MB +1\.00 MB +25\.0 %/);
     expect(text).toMatch(/latency +2\.00 ms +1\.00 ms +0\.50 x/);
+    expect(text).not.toContain("saturate");
+  });
+
+  it("says that kernels saturate, as the page does", () => {
+    const report = sample(4);
+    const { verified } = report.plan;
+    const saturating = { ...report, plan: { ...report.plan, verified: { ...verified!, saturates: true } } };
+    expect(textReport(saturating)).toContain("kernels saturate with int8 weights of more than 7 bits");
+    expect(htmlReport(saturating)).toContain("<dt>saturation</dt>");
+    expect(htmlReport(report)).not.toContain("<dt>saturation</dt>");
   });
 });
 
