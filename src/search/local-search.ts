@@ -1,5 +1,5 @@
-import type { Assignment, ResourceName, SearchProblem } from "./problem.js";
-import { excessOf, Score } from "./score.js";
+import type { Assignment, ResourceName } from "./problem.js";
+import { excessOf, type Predictable, Score } from "./score.js";
 
 /** What a local search looks for: the least of something, with at most so much predicted loss where that is not it. */
 export interface Goal {
@@ -7,7 +7,8 @@ export interface Goal {
   readonly lossBudget: number;
 }
 
-interface Change {
+/** A group that takes another choice. */
+export interface Change {
   readonly group: number;
   readonly to: number;
 }
@@ -20,14 +21,19 @@ const mostPairs = 5_000_000;
 /**
  * Improves an assignment by changing one group, and two at once when one no longer helps, until nothing helps. From outside the limits it leads back
  * inside first, as far as it can.
+ * @param changes - Those that are tried.
  */
-export function localSearch(whole: SearchProblem, start: Assignment, goal: Goal): Assignment {
+export function localSearch(
+  whole: Predictable,
+  start: Assignment,
+  goal: Goal,
+  changes: readonly Change[] = allChanges(whole),
+): Assignment {
   const { minimize } = goal;
   const resources = whole.resources.filter(({ name, limit }) => name === minimize || limit !== undefined);
   const problem = { ...whole, resources };
   const score = new Score(problem, start);
   const ranking = new Ranking(problem, goal);
-  const changes = problem.groups.flatMap(({ choices }, group) => choices.map((_, to) => ({ group, to })));
   for (let pairs = 0; pairs < mostPairs; ) {
     const single = ranking.best(score, changes, ranking.of(score));
     if (single !== undefined) {
@@ -39,6 +45,10 @@ export function localSearch(whole: SearchProblem, start: Assignment, goal: Goal)
     pairs += seen;
   }
   return score.assignment;
+}
+
+function allChanges({ groups }: Predictable): Change[] {
+  return groups.flatMap(({ choices }, group) => choices.map((_, to) => ({ group, to })));
 }
 
 /** Makes the first pair of changes that helps. Returns whether there was one, and how many were looked at. */
@@ -65,11 +75,11 @@ function improveByPair(score: Score, changes: readonly Change[], ranking: Rankin
 type Rank = readonly [excess: number, value: number, loss: number];
 
 class Ranking {
-  readonly #problem: SearchProblem;
+  readonly #problem: Predictable;
   readonly #goal: Goal;
   readonly #objective: number;
 
-  constructor(problem: SearchProblem, goal: Goal) {
+  constructor(problem: Predictable, goal: Goal) {
     this.#problem = problem;
     this.#goal = goal;
     this.#objective = problem.resources.findIndex(({ name }) => name === goal.minimize);

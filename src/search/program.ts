@@ -3,7 +3,7 @@ import { BitwrightError } from "../errors.js";
 import { loadSolver } from "./highs.js";
 import { type LinearForm, linearForm, type Quantity, type Table } from "./linear-form.js";
 import type { Assignment, SearchGroup } from "./problem.js";
-import { exceeds, rounding, roundShares } from "./round-shares.js";
+import { exceeds, nearRelaxed, type Relaxed, rounding } from "./round-shares.js";
 import { choiceOffsets, usedOf } from "./score.js";
 
 export interface Limit {
@@ -26,9 +26,7 @@ export interface Answer {
 }
 
 /** An optimum of the continuous relaxation. */
-export interface RelaxedAnswer {
-  /** Share of each choice; the choices of all groups are numbered through. */
-  readonly shares: Float64Array;
+export interface RelaxedAnswer extends Relaxed {
   readonly bound: number;
 }
 
@@ -73,18 +71,16 @@ export async function solveRelaxation(
   return program && relax(highs, program);
 }
 
-function relax(highs: Highs, program: Program) {
+function relax(highs: Highs, program: Program): RelaxedAnswer | undefined {
   return highs.withModel(program.data(false), (model) => {
     if (run(highs, model) === undefined) return undefined;
-    const { shares, reducedCosts } = program.optimum(model);
-    return { shares, reducedCosts, bound: program.value(model.getObjectiveValue()) };
+    return { ...program.relaxed(model), bound: program.value(model.getObjectiveValue()) };
   });
 }
 
 function solveInteger(highs: Highs, groups: readonly SearchGroup[], query: Query, nodes: number): Answer | undefined {
   const whole = compile(groups, query);
-  if (whole === undefined) return undefined;
-  const program = compile(groups, query, hopeless(highs, groups, query, whole));
+  const program = whole && withoutHopeless(highs, groups, query, whole);
   if (program === undefined) return undefined;
   for (let excluded = 0; excluded < mostExcluded; excluded++) {
     const answer = highs.withModel(program.data(true), (model) => {
@@ -100,20 +96,21 @@ function solveInteger(highs: Highs, groups: readonly SearchGroup[], query: Query
 }
 
 /**
- * Choices that no best assignment has: their reduced costs in the continuous relaxation, which the optimum would exceed the relaxation's by with any of them, are
- * more than an assignment that is known exceeds it by. What is left is a small program, whose root alone costs less than the whole one's.
+ * A program without the choices that no best assignment has: their reduced costs in the continuous relaxation, which the optimum would exceed the relaxation's by
+ * with any of them, are more than an assignment that is known exceeds it by. What is left is a small program, whose root alone costs less than the whole one's.
+ * @returns undefined when the program has no solution.
  */
-function hopeless(highs: Highs, groups: readonly SearchGroup[], query: Query, program: Program): Set<number> {
+function withoutHopeless(highs: Highs, groups: readonly SearchGroup[], query: Query, whole: Program) {
   const [quantity] = query.minimize;
-  const found = new Set<number>();
-  if (query.minimize.length !== 1 || query.soft !== undefined) return found;
-  const relaxed = relax(highs, program);
-  const rounded = relaxed && roundShares(groups, relaxed.shares, quantity!, query.limits);
-  if (relaxed === undefined || rounded === undefined) return found;
-  const gap = usedOf(groups, quantity!, rounded) - relaxed.bound;
-  const margin = (1 + reducedCostMargin) * gap + reducedCostMargin * program.scale;
-  for (const [choice, cost] of relaxed.reducedCosts.entries()) if (cost > margin) found.add(choice);
-  return found;
+  if (query.minimize.length !== 1 || query.soft !== undefined) return whole;
+  const relaxed = relax(highs, whole);
+  if (relaxed === undefined) return undefined;
+  const near = nearRelaxed(groups, relaxed, quantity!, query.limits);
+  if (near === undefined) return whole;
+  const gap = usedOf(groups, quantity!, near) - relaxed.bound;
+  const margin = (1 + reducedCostMargin) * gap + reducedCostMargin * whole.scale;
+  const hopeless = [...relaxed.reducedCosts.keys()].filter((choice) => relaxed.reducedCosts[choice]! > margin);
+  return compile(groups, query, hopeless);
 }
 
 /** Solves a model; undefined when it has no solution. */
@@ -309,11 +306,19 @@ class Program {
     return this.#constant + this.#scale * objective;
   }
 
-  /** Shares and reduced costs of the choices, in units of what is minimized. */
-  optimum(model: Model): { readonly shares: Float64Array; readonly reducedCosts: Float64Array } {
+  /** An optimum of the continuous relaxation, in units of what is minimized. */
+  relaxed(model: Model): Relaxed {
     const { colDual } = model.getSolution();
-    const reducedCosts = new Float64Array(this.#offsets.at(-1)!);
+    const reducedCosts = new Float64Array(this.#offsets.at(-1)!).fill(Number.POSITIVE_INFINITY);
     for (const [choice, column] of this.#columns) reducedCosts[choice] = this.#scale * colDual[column]!;
+    // A choice takes the place of another one of its group, whose own may be below zero: it is kept from growing by its bound.
+    for (const g of this.#groups.keys()) {
+      const own = reducedCosts.subarray(this.#offsets[g]!, this.#offsets[g + 1]!);
+      const least = Math.min(...own);
+      own.forEach((cost, c) => {
+        own[c] = cost - least;
+      });
+    }
     return { shares: this.shares(model), reducedCosts };
   }
 

@@ -1,4 +1,5 @@
 import type { Quantity } from "./linear-form.js";
+import { type Change, localSearch } from "./local-search.js";
 import type { Assignment, SearchGroup } from "./problem.js";
 import type { Limit } from "./program.js";
 import { choiceOffsets, usedOf } from "./score.js";
@@ -9,12 +10,45 @@ export const rounding = 1e-12;
 const mostRounded = 64;
 // Less is rounding.
 const leastShare = 1e-7;
+// Changes that exchanges are made of: pairs of them are tried.
+const mostChanges = 64;
+
+/** An optimum of the continuous relaxation. */
+export interface Relaxed {
+  /** Of every choice; the choices of all groups are numbered through. */
+  readonly shares: Float64Array;
+  /** By how much the optimum exceeds the relaxation's at least with each of them. */
+  readonly reducedCosts: Float64Array;
+}
 
 /**
  * A good assignment within the limits that is near an optimum of the continuous relaxation: the best of those made of choices that have a share, since such an
- * optimum splits few groups. Undefined where none is within the limits, or they are too many.
+ * optimum splits few groups, improved by exchanges of what is nearly as good. Undefined where none is within the limits, or they are too many.
  */
-export function roundShares(
+export function nearRelaxed(
+  groups: readonly SearchGroup[],
+  relaxed: Relaxed,
+  minimize: Quantity,
+  limits: readonly Limit[],
+): Assignment | undefined {
+  const rounded = roundShares(groups, relaxed.shares, minimize, limits);
+  if (rounded === undefined) return undefined;
+  const resources = limits.map(({ quantity, limit }) => ({ ...quantity, name: "bytes" as const, limit }));
+  const problem = { groups, resources: [{ ...minimize, name: "footprint" as const }, ...resources] };
+  const goal = { minimize: "footprint", lossBudget: Number.POSITIVE_INFINITY } as const;
+  return localSearch(problem, rounded, goal, leastChanges(groups, rounded, relaxed.reducedCosts));
+}
+
+/** The changes that the relaxation says cost least. */
+function leastChanges(groups: readonly SearchGroup[], from: Assignment, reducedCosts: Float64Array): Change[] {
+  const offsets = choiceOffsets(groups);
+  const changes = groups.flatMap(({ choices }, group) =>
+    choices.flatMap((_, to) => (to === from[group] ? [] : [{ group, to, cost: reducedCosts[offsets[group]! + to]! }])),
+  );
+  return changes.sort((a, b) => a.cost - b.cost).slice(0, mostChanges);
+}
+
+function roundShares(
   groups: readonly SearchGroup[],
   shares: Float64Array,
   minimize: Quantity,

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { searches } from "../../../src/search/index.js";
-import type { Factor, Resource } from "../../../src/search/problem.js";
+import { limitsOf } from "../../../src/search/integer-program.js";
+import type { Assignment, Factor, Resource } from "../../../src/search/problem.js";
 import { solveProgram, solveRelaxation } from "../../../src/search/program.js";
-import { excessOf, predictedLoss, usedOf } from "../../../src/search/score.js";
+import { nearRelaxed } from "../../../src/search/round-shares.js";
+import { choiceOffsets, excessOf, predictedLoss, usedOf } from "../../../src/search/score.js";
 import { everyAssignment, least, type Options, randomProblem, used } from "./problems.js";
 
 const search = searches["integer-program"];
@@ -69,6 +71,33 @@ it("tries a few more lowerings behind the budget, as predictions err", async () 
   const tail = steps.filter(({ tried }) => tried.startsWith("one more lowering, "));
   expect(tail.length).toBeGreaterThan(0);
   expect(verdict).toMatchObject(await problem.evaluate(assignment));
+});
+
+describe.each([false, true])("the continuous relaxation, borders: %s", (borders) => {
+  it("bounds what is possible with each choice, and leads near the best", async () => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const problem = randomProblem({ seed, groups: 6, limits: { bytes: 0.6, macs: 0.7 }, borders });
+      const { groups, resources } = problem;
+      const time = resources.find(({ name }) => name === "latencyMs")!;
+      const limits = limitsOf(problem);
+      const relaxed = (await solveRelaxation(groups, { minimize: [time], limits }))!;
+      const inside = everyAssignment(problem).filter(({ excess }) => excess === 0);
+      const value = (assignment: Assignment) => usedOf(groups, time, assignment);
+      const offsets = choiceOffsets(groups);
+      for (const { assignment } of inside) {
+        for (const [g, c] of assignment.entries()) {
+          const bound = relaxed.bound + relaxed.reducedCosts[offsets[g]! + c]!;
+          expect(value(assignment)).toBeGreaterThanOrEqual(bound - 1e-9);
+        }
+      }
+      const near = nearRelaxed(groups, relaxed, time, limits)!;
+      expect(inside.map(({ assignment }) => assignment)).toContainEqual(near);
+      expect(value(near)).toBeCloseTo(
+        least(inside, ({ assignment }) => value(assignment)),
+        9,
+      );
+    }
+  });
 });
 
 describe("solveProgram", () => {
