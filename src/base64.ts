@@ -32,5 +32,7 @@ export function encodeFloats(values: Float32Array): string {
 export function decodeFloats(text: string): Float32Array {
   const bytes = decodeBytes(text);
   const view = new DataView(bytes.buffer);
-  return Float32Array.from({ length: Math.floor(bytes.length / 4) }, (_, i) => view.getFloat32(4 * i, true));
+  const values = new Float32Array(Math.floor(bytes.length / 4));
+  for (let i = 0; i < values.length; i++) values[i] = view.getFloat32(4 * i, true);
+  return values;
 }

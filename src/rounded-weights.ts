@@ -59,31 +59,36 @@ function readWeight(saved: SavedWeight, layer: WeightedLayer, format: WeightForm
   const expected = `${weight.channels} scales and ${elementCount(weight.dims)} codes in base64`;
   const scales = ifReadable(() => decodeFloats(saved.scales));
   if (scales?.length !== weight.channels) throw unusable(weight, format, expected);
+  const readCodes = () => {
+    const codes = codesOf(saved, elementCount(weight.dims), format === "int4");
+    if (codes === undefined) throw unusable(weight, format, expected);
+    return codes;
+  };
   let values: Float32Array | undefined;
   return {
     scales,
     get values() {
-      values ??= readValues(saved, weight, format === "int4", scales);
-      if (values === undefined) throw unusable(weight, format, expected);
+      values ??= valuesOf(readCodes(), scales, weight);
       return values;
+    },
+    get codes() {
+      return readCodes();
     },
   };
 }
 
-/** Codes times scales; undefined when there are not as many codes as weights. */
-function readValues(
-  saved: SavedWeight,
-  weight: LayerWeight,
-  packed: boolean,
-  scales: Float32Array,
-): Float32Array | undefined {
-  const count = elementCount(weight.dims);
+/** undefined when there are not as many codes as weights. */
+function codesOf(saved: SavedWeight, count: number, packed: boolean): Int8Array | undefined {
   const bytes = ifReadable(() => decodeBytes(saved.codes));
   if (bytes?.length !== (packed ? Math.ceil(count / 2) : count)) return undefined;
-  const codes = packed ? unpackCodes(bytes, 4, true, count) : new Int8Array(bytes.buffer);
-  const values = new Float32Array(count);
-  const granularity = { kind: "channel", axis: weight.channelAxis } as const;
-  eachStretch(weight.dims, granularity, (begin, end, first, step) => {
+  return packed ? (unpackCodes(bytes, 4, true, count) as Int8Array) : new Int8Array(bytes.buffer);
+}
+
+/** Codes times scales. */
+function valuesOf(codes: Int8Array, scales: Float32Array, { dims, channelAxis }: LayerWeight): Float32Array {
+  const values = new Float32Array(codes.length);
+  const granularity = { kind: "channel", axis: channelAxis } as const;
+  eachStretch(dims, granularity, (begin, end, first, step) => {
     for (let i = begin, s = first; i < end; i++, s += step) values[i] = codes[i]! * scales[s]!;
   });
   return values;

@@ -1,4 +1,5 @@
 import { fakeQuantize } from "../backend/kernels.js";
+import { bitsKey } from "../bits-key.js";
 import type { Outputs } from "../data/metrics/scorer.js";
 import type { BiasLayout, EdgeLayout, Layout, WeightLayout } from "../export/layout.js";
 import { Graph } from "../onnx/graph.js";
@@ -100,14 +101,14 @@ export class Simulator {
   /** Distinguishes what one initializer may be replaced by. */
   #keyOf(override: Override): string {
     const { initializer, quantizer, values } = override;
-    const content = "storage" in override ? this.#numberOf(values) : override.values.join();
+    const content = "storage" in override ? this.#numberOf(values) : bitsKey(override.values);
     const base = `${initializer} ${content}`;
     if (quantizer === undefined) return base;
-    if (!isUniform(quantizer)) return `${base} ${quantizer.format} ${quantizer.scales.join()}`;
+    if (!isUniform(quantizer)) return `${base} ${quantizer.format} ${bitsKey(quantizer.scales)}`;
     const { qmin, qmax, scales, zeroPoints, granularity } = quantizer;
     if (granularity.kind === "block") return `${base} ${qmin} ${qmax} ${this.#numberOf(scales)}`;
     const zeros = zeroPoints.some((zero) => zero !== 0) ? zeroPoints.join() : "";
-    return `${base} ${qmin} ${qmax} ${scales.join()} ${zeros}`;
+    return `${base} ${qmin} ${qmax} ${bitsKey(scales)} ${zeros}`;
   }
 
   #numberOf(values: Float32Array | undefined): string {

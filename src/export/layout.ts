@@ -43,6 +43,8 @@ export interface TypedWeight extends StoredWeight {
   readonly quantizer: WeightQuantizer;
   /** What the file holds. */
   readonly storage: Exclude<WeightFormat, BlockedFormat>;
+  /** The codes of the values, where they are known: a file needs nothing else. */
+  readonly codes?: Int8Array;
   /** Whether the engine multiplies the stored codes, or the float values that it makes of what is stored once, at load. */
   readonly kernel: "integer" | "float";
 }

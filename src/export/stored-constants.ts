@@ -1,3 +1,4 @@
+import { bitsKey } from "../bits-key.js";
 import type { Graph } from "../onnx/graph.js";
 import type { Quantizer } from "../quantizer.js";
 import type { Tensor } from "../tensor.js";
@@ -51,7 +52,8 @@ export class StoredConstants {
   }
 
   #store(base: string, tensor: Tensor): string {
-    const key = `${tensor.dtype} [${tensor.dims}] ${tensor.data.join()}`;
+    const content = tensor.dtype === "float32" ? bitsKey(tensor.data) : tensor.data.join();
+    const key = `${tensor.dtype} [${tensor.dims}] ${content}`;
     let name = this.#names.get(key);
     if (name === undefined) {
       name = this.#graph.addInitializer(base, tensor);

@@ -1,3 +1,4 @@
+import { bitsKey } from "../bits-key.js";
 import { formats } from "../formats.js";
 import type { AttributeValue } from "../onnx/attributes.js";
 import { TensorProto_DataType } from "../onnx/generated/onnx_pb.js";
@@ -36,7 +37,7 @@ export class StoredWeights {
 
   /** Writes a weight, once for all layers that share it, and returns the name of its dequantized value. */
   weight(layout: TypedWeight): string {
-    const key = `${layout.initializer}\n${layout.storage} ${layout.kernel} ${layout.quantizer.scales.join()}`;
+    const key = `${layout.initializer}\n${layout.storage} ${layout.kernel} ${bitsKey(layout.quantizer.scales)}`;
     const known = this.#written.get(key);
     if (known !== undefined) return known;
     const name = layout.kernel === "integer" ? this.#forIntegerKernel(layout) : this.#forFloatKernel(layout);
@@ -85,6 +86,8 @@ export class StoredWeights {
     const dims = tensorDims(exact);
     const base = `${initializer}_${storage}`;
     const codes = () => {
+      const { codes } = layout;
+      if (codes !== undefined) return integerTensor(dims, codes, storage);
       const data = layout.values ?? (readTensor(exact) as TensorOf<"float32">).data;
       return isUniform(quantizer)
         ? integerTensor(dims, quantizeToCodes(data, dims, quantizer), storage)
@@ -121,7 +124,11 @@ function axisOf({ quantizer: { granularity } }: TypedWeight): number {
   return granularity.kind === "channel" ? granularity.axis : 0;
 }
 
-function integerTensor(dims: readonly number[], codes: Int32Array, storage: TypedWeight["storage"]): Tensor {
+function integerTensor(
+  dims: readonly number[],
+  codes: Int32Array | Int8Array,
+  storage: TypedWeight["storage"],
+): Tensor {
   return storage === "int16"
     ? { dtype: "int16", dims, data: Int16Array.from(codes) }
     : { dtype: "int8", dims, data: Int8Array.from(codes) };

@@ -36,6 +36,8 @@ export interface RoundedWeight {
   readonly scales: Float32Array;
   /** Values on the grid, shaped like the weight. */
   readonly values: Float32Array;
+  /** Their codes, where the grid is symmetric and per channel. */
+  readonly codes?: Int8Array;
 }
 
 /** What weights become in a format where rounding each element by itself is not the best; the same object at every call. */

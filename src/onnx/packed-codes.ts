@@ -35,12 +35,13 @@ export function unpackCodes(
   count: number,
 ): Int8Array | Uint8Array {
   const codes = signed ? new Int8Array(count) : new Uint8Array(count);
-  const perByte = 8 / bits;
-  // Shifting the code to the top of 32 bits and back extends its sign.
+  // Shifting the code to the top of 32 bits and back extends its sign; an array of unsigned bytes drops what that sets.
   const unused = 32 - bits;
-  for (let i = 0; i < count; i++) {
-    const shifted = (packed[Math.floor(i / perByte)]! >> ((i % perByte) * bits)) << unused;
-    codes[i] = signed ? shifted >> unused : shifted >>> unused;
+  const mask = signed ? -1 : (1 << bits) - 1;
+  for (let i = 0, at = 0; i < count; at++) {
+    const byte = packed[at]!;
+    for (let shift = unused; shift > unused - 8 && i < count; shift -= bits)
+      codes[i++] = ((byte << shift) >> unused) & mask;
   }
   return codes;
 }

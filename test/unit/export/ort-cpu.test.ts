@@ -222,6 +222,34 @@ describe("weights and biases", () => {
     }
   });
 
+  it.each([
+    ["as they are", 0, [3]],
+    ["rounded again where a bias makes scales larger", 1e9, [0]],
+  ] as const)("are written as the codes that they were rounded to, %s", (_, bias, codes) => {
+    const stored = { dims: [2, 2], data: Float32Array.of(1, 2, 3, 4) };
+    const model = buildModel(17)
+      .input("x", [1, 2])
+      .constant("w", float32(stored.dims, stored.data))
+      .constant("b", float32([2], Float32Array.of(bias, bias)))
+      .node("Gemm", ["x", "w", "b"], ["y"], {}, { name: "layer" })
+      .output("y", [1, 2])
+      .build();
+    const ranges = new Map([
+      ["x", { min: 0, max: 1 }],
+      ["y", { min: 0, max: 1 }],
+    ]);
+    const layout = ortCpu.layout(model, plan({ layer: integer }), ranges, {
+      roundedWeights: () => ({
+        scales: Float32Array.of(0.5, 0.5),
+        values: new Float32Array(4).fill(1.5),
+        codes: new Int8Array(4).fill(3),
+      }),
+    });
+    const written = readModel(writeModel(exportModel(model, layout)));
+    const weight = written.graph.initializer.find(({ name }) => name === "w_int8")!;
+    expect(new Set(new Int8Array(weight.rawData))).toEqual(new Set(codes));
+  });
+
   it("take scales from the caller", async () => {
     const model = mixedNetwork();
     const ranges = await observeRanges(model, { x: randomTensor([1, 3, 16, 16], 1) });

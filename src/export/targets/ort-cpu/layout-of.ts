@@ -118,7 +118,7 @@ function weightOf(
   return withValues({ ...place, quantizer, storage: format, kernel }, rounded);
 }
 
-/** The values are read when they are asked for: what only weighs files needs none. */
+/** Values and codes are read when they are asked for: what only weighs files needs none. */
 function withValues(layout: WeightLayout, rounded: RoundedWeight | undefined): WeightLayout {
   if (rounded === undefined) return layout;
   return {
@@ -126,7 +126,15 @@ function withValues(layout: WeightLayout, rounded: RoundedWeight | undefined): W
     get values() {
       return rounded.values;
     },
-  };
+    // To other scales the values have to be rounded again.
+    get codes() {
+      return hasScales(layout.quantizer, rounded.scales) ? rounded.codes : undefined;
+    },
+  } as WeightLayout;
+}
+
+function hasScales({ scales }: WeightQuantizer, others: Float32Array): boolean {
+  return scales.length === others.length && scales.every((scale, i) => scale === others[i]);
 }
 
 /** The quantizer of a matrix as one of its transpose. */
