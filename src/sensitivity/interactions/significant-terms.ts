@@ -29,23 +29,30 @@ export function significantTerms(projections: Projections, sites: readonly strin
   );
 }
 
+// Probes that are added at once: each sum is then loaded and stored once for so many products.
+const probesAtOnce = 4;
+
 /** Sums over samples of u_i u_j, averaged over probes, and of its square; lower triangles. */
 function momentsOfForms({ u, probes, samples }: Projections, width: number) {
   const sums = new Float64Array(width * width);
   const squares = new Float64Array(width * width);
-  const forms = new Float64Array(width * width);
+  const forms = new Float64Array(width);
+  const nothing = new Float64Array(width);
   for (let n = 0; n < samples; n++) {
-    forms.fill(0);
-    for (let k = 0; k < probes; k++) {
-      const row = u.subarray((k * samples + n) * width, (k * samples + n + 1) * width);
-      for (let i = 0; i < width; i++) {
-        const value = row[i]! / probes;
-        for (let j = 0; j <= i; j++) forms[i * width + j]! += value * row[j]!;
+    const rows = Array.from({ length: probes }, (_, k) =>
+      Float64Array.from(u.subarray((k * samples + n) * width, (k * samples + n + 1) * width)),
+    );
+    for (let i = 0; i < width; i++) {
+      forms.fill(0, 0, i + 1);
+      for (let k = 0; k < probes; k += probesAtOnce) {
+        const [a, b = nothing, c = nothing, d = nothing] = rows.slice(k, k + probesAtOnce) as [Float64Array];
+        const [atA, atB, atC, atD] = [a[i]! / probes, b[i]! / probes, c[i]! / probes, d[i]! / probes];
+        for (let j = 0; j <= i; j++) forms[j] = forms[j]! + atA * a[j]! + atB * b[j]! + atC * c[j]! + atD * d[j]!;
       }
-    }
-    for (let at = 0; at < forms.length; at++) {
-      sums[at]! += forms[at]!;
-      squares[at]! += forms[at]! ** 2;
+      for (let j = 0, at = i * width; j <= i; j++, at++) {
+        sums[at]! += forms[j]!;
+        squares[at]! += forms[j]! * forms[j]!;
+      }
     }
   }
   return { sums, squares };
