@@ -74,7 +74,7 @@ if (!options.keep) rmSync(options.folder, { recursive: true });
 /** Runs `bitwright` and asks the system for its high-water mark until it ends. */
 async function measure(args) {
   const start = performance.now();
-  const child = spawn(process.execPath, [join(root, "dist", "cli", "main.js"), ...args], {
+  const child = spawn(process.execPath, [join(root, "dist", "bin", "bitwright.js"), ...args], {
     stdio: ["ignore", "ignore", "inherit"],
   });
   let peak = 0;

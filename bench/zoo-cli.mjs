@@ -26,7 +26,7 @@ function example() {
 /** Runs `bitwright`; its progress goes to the terminal. @param {readonly string[]} args */
 export function bitwright(args) {
   const start = performance.now();
-  const { status } = spawnSync(process.execPath, [join(root, "dist", "cli", "main.js"), ...args], {
+  const { status } = spawnSync(process.execPath, [join(root, "dist", "bin", "bitwright.js"), ...args], {
     stdio: ["ignore", "ignore", "inherit"],
   });
   return { status, seconds: (performance.now() - start) / 1000 };

@@ -18,7 +18,7 @@ if (!existsSync(manifest)) {
 }
 mkdirSync(dirname(output), { recursive: true });
 
-const cli = join("dist", "cli", "main.js");
+const cli = join("dist", "bin", "bitwright.js");
 const model = join(shapes, "shapes.onnx");
 const args = ["quantize", model, "--data", manifest, "--keep", "99%", "--target", "ort-cpu", "-o", output];
 console.log(`\n$ npx bitwright ${args.join(" ")}`);

@@ -407,7 +407,7 @@ describe("exit codes and messages", () => {
   });
 
   it.runIf(existsSync("/dev/full"))("1: a standard output that cannot be written", () => {
-    const cli = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+    const cli = fileURLToPath(new URL("../../dist/bin/bitwright.js", import.meta.url));
     const full = openSync("/dev/full", "w");
     const { status, stderr } = spawnSync(process.execPath, [cli, "inspect", model], {
       stdio: ["ignore", full, "pipe"],
