@@ -45,6 +45,26 @@ describe.each(names.filter((name) => name !== "pareto-front"))("%s", { timeout: 
   });
 });
 
+describe.each(names.filter((name) => name !== "pareto"))("%s", { timeout: 60_000 }, (name) => {
+  it("meets a limit on size that only weights alone meet, whose files have fewer nodes", async () => {
+    const formats = [
+      ["float", "float", 40],
+      ["int8", "int8", 16],
+      ["int4", "int8", 11],
+      ["int4", "float", 10],
+    ] as const;
+    const choices = formats.map(([weight, activation], cost) => ({ choice: { weight, activation }, cost }));
+    const groups = Array.from({ length: 4 }, (_, g) => ({ id: `${g}`, layers: [`${g}`], sensitivity: 1, choices }));
+    const factors = groups.map((_, g) => ({ groups: [g], values: Float64Array.from(formats, ([, , size]) => size) }));
+    const bytes = { name: "bytes", fixed: 0, factors, limit: 40 } as const;
+    const evaluate = async () => ({ metric: null, divergence: 0, excess: 0 });
+    const problem = { groups, resources: [bytes], minimize: "bytes", band: false, seed: 1, evaluate } as const;
+    const { verdict, assignment } = await searches[name](problem, {});
+    expect(verdict.feasible).toBe(true);
+    expect(assignment).toEqual([3, 3, 3, 3]);
+  });
+});
+
 describe.each(names)("%s", { timeout: 60_000 }, (name) => {
   const search = searches[name];
 
