@@ -1,6 +1,6 @@
-import { candidates, levelsOf, type Order } from "./levels.js";
+import { candidates, levelsOf, type Order, pathTo } from "./levels.js";
 import { localSearch } from "./local-search.js";
-import type { Assignment, Lowering, SearchProblem } from "./problem.js";
+import type { Assignment, SearchProblem } from "./problem.js";
 import { excessOf, Score } from "./score.js";
 import type { Trail } from "./trail.js";
 
@@ -10,12 +10,56 @@ import type { Trail } from "./trail.js";
  */
 export async function lowerUntilMet(trail: Trail, order: Order): Promise<{ stopped: string }> {
   const { problem, current } = trail;
-  const oneByOne = lowered(problem, current, order, (after, before) => after < before);
-  const { lowerings, met } = oneByOne.met
-    ? oneByOne
-    : (together(problem, current, order) ?? sideways(problem, current, oneByOne.score) ?? oneByOne);
-  await trail.attempt(`${lowerings.length} lowerings until the limits are met`, lowerings);
-  return { stopped: met ? "the limits on resources are met" : "no further lowering brings the limits nearer" };
+  const { assignment, excess } = nearest(problem, current, order);
+  const lowerings = pathTo(problem.groups, assignment);
+  await trail.attempt(`${lowerings.length} lowerings towards the limits`, lowerings);
+  return {
+    stopped: excess === 0 ? "the limits on resources are met" : "no further lowering brings the limits nearer",
+  };
+}
+
+/** An assignment, and by how much it exceeds the limits. */
+interface Way {
+  readonly assignment: Assignment;
+  readonly excess: number;
+}
+
+/** The first way that meets the limits, or else the one that comes nearest. */
+function nearest(problem: SearchProblem, start: Assignment, order: Order): Way {
+  const single = oneByOne(problem, start, order);
+  if (single.excess === 0) return single;
+  const joint = together(problem, start, order);
+  const best = joint.excess < single.excess ? joint : single;
+  if (best.excess === 0) return best;
+  const other = sideways(problem, best);
+  return other.excess < best.excess ? other : best;
+}
+
+function oneByOne(problem: SearchProblem, start: Assignment, order: Order): Way {
+  return lowered(problem, start, order, (after, before) => after < before);
+}
+
+/**
+ * Integer kernels may pay only once a run of layers has them. So every lowering stays until the limits are met; then those that bring them no nearer are taken back,
+ * the last first.
+ */
+function together(problem: SearchProblem, start: Assignment, order: Order): Way {
+  const { assignment, excess } = lowered(problem, start, order, () => true);
+  const score = new Score(problem, assignment);
+  for (const group of [...assignment.keys()].toReversed()) {
+    score.move(group, start[group]!);
+    if (excessOf(problem.resources, score.used) > excess) score.move(group, assignment[group]!);
+  }
+  return { assignment: score.assignment, excess: excessOf(problem.resources, score.used) };
+}
+
+/**
+ * Levels only lead to what is narrower. Narrow weights that meet float activations can be the smaller file for all that: integer layers have more nodes.
+ */
+function sideways(problem: SearchProblem, { assignment }: Way): Way {
+  const goal = { minimize: "loss", lossBudget: Number.POSITIVE_INFINITY } as const;
+  const score = new Score(problem, localSearch(problem, assignment, goal));
+  return { assignment: score.assignment, excess: excessOf(problem.resources, score.used) };
 }
 
 /** @param isKept - Whether a lowering stays, by the excess over the limits with it and without. */
@@ -24,51 +68,17 @@ function lowered(
   start: Assignment,
   order: Order,
   isKept: (after: number, before: number) => boolean,
-) {
+): Way {
   const { groups, resources } = problem;
   const score = new Score(problem, start);
   const excess = () => excessOf(resources, score.used);
-  const lowerings: Lowering[] = [];
   for (const level of levelsOf(groups)) {
-    for (const lowering of candidates(problem, score.assignment, level, order)) {
+    for (const { group, from, to } of candidates(problem, score.assignment, level, order)) {
       const before = excess();
       if (before === 0) break;
-      score.move(lowering.group, lowering.to);
-      if (isKept(excess(), before)) lowerings.push(lowering);
-      else score.move(lowering.group, lowering.from);
+      score.move(group, to);
+      if (!isKept(excess(), before)) score.move(group, from);
     }
   }
-  return { lowerings, score, met: excess() === 0 };
-}
-
-/**
- * Integer kernels may pay only once a run of layers has them. So every lowering stays until the limits are met; then those that they are met without are taken back,
- * the last first.
- * @returns undefined where that does not meet them either.
- */
-function together(problem: SearchProblem, start: Assignment, order: Order) {
-  const { lowerings, score, met } = lowered(problem, start, order, () => true);
-  if (!met) return undefined;
-  const groups = [...new Set(lowerings.map(({ group }) => group))];
-  for (const group of groups.toReversed()) {
-    const to = score.assignment[group]!;
-    score.move(group, start[group]!);
-    if (excessOf(problem.resources, score.used) > 0) score.move(group, to);
-  }
-  return { lowerings: changes(start, score.assignment), met };
-}
-
-/**
- * Levels only lead to what is narrower. Narrow weights that meet float activations can be the smaller file for all that: integer layers have more nodes.
- * @returns undefined where no exchange of one or two groups' choices leads inside the limits.
- */
-function sideways(problem: SearchProblem, start: Assignment, { assignment }: Score) {
-  const goal = { minimize: "loss", lossBudget: Number.POSITIVE_INFINITY } as const;
-  const found = localSearch(problem, assignment, goal);
-  if (excessOf(problem.resources, new Score(problem, found).used) > 0) return undefined;
-  return { lowerings: changes(start, found), met: true };
-}
-
-function changes(start: Assignment, end: Assignment): Lowering[] {
-  return end.flatMap((to, group) => (to === start[group] ? [] : [{ group, from: start[group]!, to }]));
+  return { assignment: score.assignment, excess: excess() };
 }
