@@ -9,8 +9,9 @@ export type CustomMetric = Metric | ((batch: MetricBatch) => ArrayLike<number>);
 
 /** Makes a `Metric` of what the user gave; `where` names it in errors. */
 export function customMetric(given: unknown, where: string): Metric {
-  if (typeof given === "function") return fromFunction(given as (batch: MetricBatch) => ArrayLike<number>, where);
-  if (isMetric(given)) return given;
+  if (typeof given === "function")
+    return guarded(fromFunction(given as (batch: MetricBatch) => ArrayLike<number>), where);
+  if (isMetric(given)) return guarded(given, where);
   throw new BitwrightError("invalid-option", "not a metric", {
     where,
     expected: "a function of a batch, or an object with name, higherIsBetter, needs, accumulate and finish",
@@ -18,22 +19,63 @@ export function customMetric(given: unknown, where: string): Metric {
   });
 }
 
-function fromFunction(score: (batch: MetricBatch) => ArrayLike<number>, where: string): Metric {
+function fromFunction(score: (batch: MetricBatch) => ArrayLike<number>): Metric {
   return {
     name: score.name || "custom",
     higherIsBetter: true,
     needs: "nothing",
-    accumulate(batch) {
-      const value = Float64Array.from(score(batch));
-      if (value.length === batch.samples) return { value };
-      throw new BitwrightError("invalid-option", "the metric does not score every sample", {
-        where,
-        expected: `${batch.samples} numbers`,
-        received: String(value.length),
-      });
-    },
+    accumulate: (batch) => ({ value: Float64Array.from(score(batch)) }),
     finish: weightedMean,
   };
+}
+
+/** The metric, whose failures are told from bitwright's own. */
+function guarded(metric: Metric, where: string): Metric {
+  const { name, higherIsBetter, needs, output } = metric;
+  const attempt = <T>(what: string, run: () => T): T => {
+    try {
+      return run();
+    } catch (cause) {
+      if (cause instanceof BitwrightError) throw cause;
+      const received = cause instanceof Error ? cause.message : String(cause);
+      throw new BitwrightError("invalid-option", `the metric fails to ${what}`, { where, received, cause });
+    }
+  };
+  return {
+    name,
+    higherIsBetter,
+    needs,
+    ...(output !== undefined && { output }),
+    accumulate(batch) {
+      const scores = attempt("score a batch", () => metric.accumulate(batch));
+      checkScores(scores, batch.samples, where);
+      return scores;
+    },
+    finish(scores) {
+      const figure: unknown = attempt("give its figure", () => metric.finish(scores));
+      if (typeof figure === "number") return figure;
+      throw new BitwrightError("invalid-option", "the metric's figure is not a number", {
+        where,
+        expected: "a number",
+        received: typeof figure,
+      });
+    },
+  };
+}
+
+const columns = { value: Float64Array, weight: Float64Array, truth: Float64Array, correct: Uint8Array } as const;
+
+function checkScores(scores: unknown, samples: number, where: string): void {
+  const unusable = (expected: string, received: string) =>
+    new BitwrightError("invalid-option", "the metric does not score every sample", { where, expected, received });
+  if (typeof scores !== "object" || scores === null)
+    throw unusable("scores, with a value for each sample", `${scores}`);
+  for (const [name, type] of Object.entries(columns)) {
+    const column: unknown = (scores as Record<string, unknown>)[name];
+    if (column === undefined && name !== "value") continue;
+    if (!(column instanceof type)) throw unusable(`${name} in a ${type.name}`, typeof column);
+    if (column.length !== samples) throw unusable(`${samples} numbers`, String(column.length));
+  }
 }
 
 const needs = ["labels", "targets", "reference", "nothing"];

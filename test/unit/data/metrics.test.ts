@@ -273,6 +273,26 @@ describe("a user's metric", () => {
     expect(() => customMetric({ name: "x" }, "m.mjs")).toThrow(/not a metric/);
   });
 
+  it("fails in its own name", () => {
+    const own = { name: "own", higherIsBetter: true, needs: "nothing" };
+    const use = (part: object) => judge(customMetric({ ...own, ...part }, "m.mjs"), { output: f32([1, 1], 0) });
+    const fails = () => {
+      throw new Error("my own mistake");
+    };
+    const value = Float64Array.of(1);
+    const finish = () => 1;
+    for (const [part, text] of [
+      [{ accumulate: fails, finish }, /^m\.mjs: the metric fails to score a batch; received my own mistake/],
+      [{ accumulate: () => undefined, finish }, /^m\.mjs: .* expected scores, .*; received undefined/],
+      [{ accumulate: () => ({ value: [1] }), finish }, /^m\.mjs: .* expected value in a Float64Array; received object/],
+      [{ accumulate: () => ({ value, weight: value.with(0, 1).subarray(1) }), finish }, /1 numbers; received 0/],
+      [{ accumulate: () => ({ value }), finish: fails }, /^m\.mjs: the metric fails to give its figure/],
+      [{ accumulate: () => ({ value }), finish: () => "1" }, /^m\.mjs: .* figure is not a number; .* received string/],
+    ] as const) {
+      expect(() => use(part)).toThrow(text);
+    }
+  });
+
   it("is loaded from a module", async () => {
     const folder = mkdtempSync(join(tmpdir(), "bitwright-metric-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
