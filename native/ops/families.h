@@ -11,6 +11,7 @@ namespace bitwright {
 std::vector<Row> arithmetic_rows();
 std::vector<Row> attention_rows();
 std::vector<Row> batch_normalization_rows();
+std::vector<Row> boxes_rows();
 std::vector<Row> cast_rows();
 std::vector<Row> composed_rows();
 std::vector<Row> concat_rows();
@@ -29,9 +30,12 @@ std::vector<Row> reduce_rows();
 std::vector<Row> reshape_rows();
 std::vector<Row> resize_rows();
 std::vector<Row> running_rows();
+std::vector<Row> sampling_rows();
 std::vector<Row> scatter_rows();
+std::vector<Row> sequence_rows();
 std::vector<Row> shape_rows();
 std::vector<Row> softmax_rows();
+std::vector<Row> spectrum_rows();
 std::vector<Row> variadic_rows();
 
 }  // namespace bitwright

@@ -89,6 +89,34 @@ struct Xor {
   bool operator()(bool a, bool b) const { return a != b; }
 };
 
+// y = f(a, b) on the bits of integers.
+template <class F>
+class Bitwise : public Op {
+ public:
+  explicit Bitwise(const NodeInfo&) {}
+
+  void forward(Context& context) override {
+    const Tensor &a = context.input(0), &b = context.input(1);
+    if (is_float(a.dtype()) || a.dtype() == BW_BOOL || a.dtype() != b.dtype()) invalid_model("expected integers of one type");
+    const Broadcast broadcast(a.shape(), b.shape());
+    Tensor& y = context.output(0, a.dtype(), broadcast.shape());
+    visit_width(a.dtype(), [&](auto zero) {
+      using S = decltype(zero);
+      const auto *as = static_cast<const S*>(a.raw()), *bs = static_cast<const S*>(b.raw());
+      auto* to = static_cast<S*>(y.raw());
+      broadcast.each(context.linear.pool, [&](int64_t o, int64_t ia, int64_t ib) { to[o] = static_cast<S>(F()(as[ia], bs[ib])); });
+    });
+  }
+};
+
+struct BitwiseNot {
+  template <class S>
+  S operator()(S x) const {
+    if constexpr (std::is_integral_v<S> && !std::is_same_v<S, bool>) return static_cast<S>(~x);
+    else invalid_model("expected integers");
+  }
+};
+
 // Of the signs that the attributes name.
 class IsInf : public Op {
  public:
@@ -242,6 +270,14 @@ Row predicate(const char* type, int since, const char* samples) {
   return {"", type, since, "shape", false, {}, make_plain<Predicate<F>>, samples};
 }
 
+template <class F>
+Row bitwise(const char* type) {
+  return {"", type, 18, "shape", false, {}, make_plain<Bitwise<F>>, R"([
+    {"inputs": [{"dims": [2,3], "dtype": "int64", "values": [1,-2,3,12,5,6]}, {"dims": [3], "dtype": "int64", "values": [3,2,-4]}]},
+    {"inputs": [{"dims": [2], "dtype": "uint8", "values": [200,7]}, {"dims": [], "dtype": "uint8", "values": [21]}]}
+  ])"};
+}
+
 constexpr const char* kComparisonSamples = R"([
   {"inputs": [{"dims": [2,3], "values": [1,2,3,4,5,6]}, {"dims": [3], "values": [3,2,4]}]},
   {"inputs": [{"dims": [4], "dtype": "int64", "values": [1,2,3,4]}, {"dims": [], "dtype": "int64", "values": [2]}]}
@@ -263,6 +299,10 @@ std::vector<Row> logic_rows() {
       comparison<And>("And", 7, kLogicSamples),
       comparison<Or>("Or", 7, kLogicSamples),
       comparison<Xor>("Xor", 7, kLogicSamples),
+      bitwise<std::bit_and<>>("BitwiseAnd"),
+      bitwise<std::bit_or<>>("BitwiseOr"),
+      bitwise<std::bit_xor<>>("BitwiseXor"),
+      predicate<BitwiseNot>("BitwiseNot", 18, R"([{"inputs": [{"dims": [3], "dtype": "int32", "values": [0,-7,12]}]}])"),
       predicate<Not>("Not", 1, R"([{"inputs": [{"dims": [2], "dtype": "bool", "values": [0,1]}]}])"),
       predicate<IsNaN>("IsNaN", 9, R"([{"inputs": [[5]]}])"),
       {"", "IsInf", 10, "shape", false, {}, make_plain<IsInf>, R"([{"inputs": [[5]]}, {"inputs": [[5]], "attributes": {"detect_negative": 0}}])"},

@@ -7,9 +7,10 @@ namespace bitwright {
 const std::vector<Row>& all_rows() {
   static const std::vector<Row> rows = [] {
     std::vector<Row> all;
-    for (const auto family : {arithmetic_rows, attention_rows, batch_normalization_rows, cast_rows, composed_rows, concat_rows, conv_rows,
+    for (const auto family : {arithmetic_rows, attention_rows, batch_normalization_rows, boxes_rows, cast_rows, composed_rows, concat_rows, conv_rows,
                               elementwise_rows, fused_rows, gather_rows, logic_rows, matmul_rows, normalization_rows, pick_rows, pool_rows,
-                              rearrange_rows, recurrent_rows, reduce_rows, reshape_rows, resize_rows, running_rows, scatter_rows, shape_rows, softmax_rows,
+                              rearrange_rows, recurrent_rows, reduce_rows, reshape_rows, resize_rows, running_rows, sampling_rows, scatter_rows, sequence_rows,
+                              shape_rows, softmax_rows, spectrum_rows,
                               variadic_rows}) {
       std::vector<Row> some = family();
       std::move(some.begin(), some.end(), std::back_inserter(all));
