@@ -258,6 +258,34 @@ class Selections(nn.Module):
         return torch.gather(chosen, 1, places) * torch.tril(torch.ones(4, 4)).sum(0) + torch.atan(top)
 
 
+class Warp(nn.Module):
+    """Pictures that are sampled where a part of the network says, as transformers of space, optical flow and deformable attention do."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.flow, self.head = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 2, 3, padding=1), nn.Conv2d(8, 4, 3)
+
+    def forward(self, pixels):
+        x = functional.relu(self.stem(pixels))
+        rows, columns = torch.meshgrid(torch.linspace(-1, 1, 16), torch.linspace(-1, 1, 16), indexing="ij")
+        grid = torch.stack([columns, rows], -1) + 0.2 * torch.tanh(self.flow(x)).permute(0, 2, 3, 1)
+        return self.head(functional.grid_sample(x, grid, align_corners=False)).mean((2, 3))
+
+
+class Spectrogram(nn.Module):
+    """Sound that the network itself makes a spectrogram of."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("window", torch.hann_window(16))
+        self.conv, self.head = nn.Conv1d(9, 8, 3, padding=1), nn.Linear(8, 3)
+
+    def forward(self, sound):
+        spectrum = torch.stft(sound, 16, 4, window=self.window, center=False, return_complex=False)
+        power = spectrum.pow(2).sum(-1)
+        return self.head(functional.relu(self.conv(torch.log(power + 1))).mean(-1))
+
+
 def tokens(n, length):
     return torch.randint(0, VOCABULARY, (n, length))
 
@@ -277,6 +305,8 @@ def networks():
     yield "residual", Residual(), {"pixels": (torch.randn(2, 3, 16, 16), {0: "batch"})}
     yield "volume", Volume(), {"voxels": (torch.randn(2, 2, 8, 8, 8), {0: "batch"})}
     yield "selections", Selections(), {"x": (torch.randn(2, 16), {0: "batch"})}
+    yield "warp", Warp(), {"pixels": (torch.randn(2, 3, 16, 16), {0: "batch"})}
+    yield "spectrogram", Spectrogram(), {"sound": (torch.randn(2, 128), {0: "batch"})}
 
 
 # The kind of network that onnxruntime's transformer optimizer is told about.

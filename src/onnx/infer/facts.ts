@@ -17,6 +17,7 @@ import { generateTypes } from "./types-generate.js";
 import { layerTypes } from "./types-layers.js";
 import { layoutTypes } from "./types-layout.js";
 import { reduceTypes } from "./types-reduce.js";
+import { signalTypes } from "./types-signals.js";
 
 /** By domain and operator. */
 export const typeRules: Readonly<Record<string, Readonly<Record<string, TypeRule>>>> = {
@@ -28,6 +29,7 @@ export const typeRules: Readonly<Record<string, Readonly<Record<string, TypeRule
     ...reduceTypes,
     ...generateTypes,
     ...attentionTypes,
+    ...signalTypes,
   },
   "com.microsoft": microsoftTypes,
 };
