@@ -22,7 +22,9 @@ class NonMaxSuppression : public Op {
     const Shape &shape = context.input(0).shape(), &of_scores = context.input(1).shape();
     if (shape.size() != 3 || shape[2] != 4 || of_scores.size() != 3 || of_scores[0] != shape[0] || of_scores[2] != shape[1])
       invalid_model("NonMaxSuppression does not take boxes of shape " + to_string(shape) + " with scores of shape " + to_string(of_scores));
-    const int64_t most = context.has(2) ? to_int64(context.input(2)).at(0) : 0, count = shape[1];
+    const std::vector<int64_t> limit = context.has(2) ? to_int64(context.input(2)) : std::vector<int64_t>{0};
+    if (limit.size() != 1) invalid_model("max_output_boxes_per_class is one number");
+    const int64_t most = limit[0], count = shape[1];
     const float overlap = number(context, 3, 0), least = number(context, 4, 0);
     std::vector<int64_t> found;
     for (int64_t n = 0; n < shape[0]; ++n)

@@ -117,6 +117,7 @@ void one_hot(Lowering& program) {
   Shape out = shape;
   out.insert(out.begin() + axis, depth);
   const int64_t inner = element_count({shape.begin() + axis, shape.end()});
+  program.expect(out, 1);
   std::vector<bool> hot(element_count(out));
   const std::vector<int64_t> places = program.integers(indices);
   for (int64_t i = 0; i < static_cast<int64_t>(places.size()); ++i) {

@@ -49,6 +49,9 @@ class Lowering {
   // The number that a value of one element is.
   double number(Id id) const;
 
+  // Refuses what an attribute of the model would have written down, where it does not fit the memory that is allowed.
+  void expect(const Shape& elements, uint64_t bytes = sizeof(double)) const { context_->pool.expect(static_cast<uint64_t>(element_count(elements)) * bytes); }
+
   Id constant(Tensor tensor);
   // A scalar 0 of any type.
   Id zero(bw_dtype dtype);

@@ -125,6 +125,7 @@ void grid_sample(Lowering& program) {
     invalid_model("GridSample does not take a grid of shape " + to_string(places) + " for shape " + to_string(shape));
   if (sampling.cubic() && axes != 2) unsupported("GridSample with mode 'cubic' takes pictures");
   const int64_t each = element_count({places.begin() + 1, places.end() - 1}), count = shape[0] * each, size = element_count({shape.begin() + 2, shape.end()});
+  if (size == 0) invalid_model("GridSample of nothing: shape " + to_string(shape));
   const Id coordinates = program.reshape(grid, {count, axes});
   Taps all{1, std::vector<int64_t>(count), Lowering::kNone};
   for (int axis = 0; axis < axes && count > 0; ++axis) {
@@ -158,6 +159,7 @@ Id bin_matrices(Lowering& program, Id start, Id length, int64_t size, int64_t bi
   std::vector<int64_t> counts;
   for (const double value : lengths) counts.push_back(std::max<int64_t>(0, ratio > 0 ? ratio : static_cast<int64_t>(std::ceil(value / static_cast<double>(bins)))));
   const int64_t most = std::max<int64_t>(1, *std::max_element(counts.begin(), counts.end()));
+  program.expect({regions, bins, most, 2, size});
   std::vector<double> steps;
   for (const int64_t count : counts)
     for (int64_t bin = 0; bin < bins; ++bin)

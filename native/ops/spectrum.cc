@@ -96,6 +96,7 @@ void stft(Lowering& program) {
   if (step < 1 || length < 1 || length > shape[1] || (program.has(2) && program.at(program.input(2)).count() != length))
     invalid_model("STFT with frames of " + std::to_string(length) + " elements, " + std::to_string(step) + " apart, of a signal of shape " + to_string(shape));
   const int64_t frames = (shape[1] - length) / step + 1;
+  program.expect({frames, length});
   std::vector<int64_t> places;
   for (int64_t frame = 0; frame < frames; ++frame)
     for (int64_t i = 0; i < length; ++i) places.push_back(frame * step + i);
