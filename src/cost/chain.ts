@@ -13,7 +13,7 @@ import type { Feeds, Tensor } from "../tensor.js";
 import { type Carried, carriedBy, floatKernel } from "./latency-model.js";
 import { partition, type TensorRole, tensorRoles } from "./partition.js";
 import { timingSignature } from "./signature.js";
-import { addStandIns, channelsOf, type StandIn, sinkOf, standInRanges } from "./stand-ins.js";
+import { addStandIns, channelsOf, type StandIn, standInRanges } from "./stand-ins.js";
 import { extractSubgraph, type Subgraph, subgraphBorder } from "./subgraph.js";
 
 /** A model whose configurations are to be timed. */
@@ -132,7 +132,12 @@ export class Chain {
     const convolves = [giver, taker].some((layer) => this.#isConvolution.has(layer ?? ""));
     const standIns = tensors.flatMap((tensor): StandIn[] => {
       const value = values.get(tensor)!;
-      const standIn: StandIn = { tensor, op: convolves && value.dims.length > 2 ? "Conv" : "MatMul" };
+      const standIn: StandIn = {
+        tensor,
+        op: convolves && value.dims.length > 2 ? "Conv" : "MatMul",
+        source: this.#graph.freeName(`${tensor}/source`),
+        sink: this.#graph.freeName(`${tensor}/sink`),
+      };
       const usable = value.dtype === "float32" && value.dims.length >= 2;
       return usable && (standIn.op === "Conv" || channelsOf(standIn, value) <= widestProduct) ? [standIn] : [];
     });
@@ -148,7 +153,7 @@ export class Chain {
   #givesCodes(part: ChainPart, standIns: readonly StandIn[], values: ReadonlyMap<string, Tensor>): boolean {
     const choices = this.onCodes(part.units);
     if (choices.size === 0) return false;
-    for (const { tensor } of standIns) choices.set(sinkOf(tensor), this.choiceThatCarries("codes"));
+    for (const { sink } of standIns) choices.set(sink, this.choiceThatCarries("codes"));
     const bare = this.#subgraph(part.nodes, values);
     const outputs = [...bare.model.graph.output];
     const { model } = addStandIns(bare, [], standIns, values);

@@ -12,7 +12,6 @@ import {
   type LatencyPart,
   predictLatency,
 } from "./latency-model.js";
-import { sinkOf, sourceOf } from "./stand-ins.js";
 import { type SteadyTime, steadyTimes } from "./steady-times-node.js";
 
 export interface LatencyModelOptions extends SessionOptions, Control {
@@ -169,13 +168,9 @@ interface Neighbour {
 }
 
 /** What the stand-ins of a joint stand in for, on one side of it; nothing where that carries floats in any case, as they do then. */
-function neighbourOf(
-  layer: string | undefined,
-  joint: Joint | undefined,
-  nameOf: (tensor: string) => string,
-): Neighbour[] {
+function neighbourOf(layer: string | undefined, joint: Joint | undefined, side: "source" | "sink"): Neighbour[] {
   if (joint === undefined || layer === undefined) return [];
-  return [{ layer, standIns: joint.standIns.map(({ tensor }) => nameOf(tensor)) }];
+  return [{ layer, standIns: joint.standIns.map((standIn) => standIn[side]) }];
 }
 
 /** Every combination of what neighbours carry, all float first. */
@@ -192,7 +187,7 @@ async function timePart(
   values: ReadonlyMap<string, Tensor>,
   laboratory: Laboratory,
 ): Promise<LatencyPart> {
-  const neighbours = [...neighbourOf(entry?.giver, entry, sourceOf), ...neighbourOf(exit?.taker, exit, sinkOf)];
+  const neighbours = [...neighbourOf(entry?.giver, entry, "source"), ...neighbourOf(exit?.taker, exit, "sink")];
   const rows = [...combinations(units.map(({ options }) => options.length))].flatMap((choice) => {
     const own = choicesOf(units, choice);
     return carriedBySome(neighbours).map((carried) => ({
@@ -224,7 +219,7 @@ async function timeBorder(
   values: ReadonlyMap<string, Tensor>,
   laboratory: Laboratory,
 ): Promise<LatencyBorder> {
-  const neighbours = [...neighbourOf(joint.giver, joint, sourceOf), ...neighbourOf(joint.taker, joint, sinkOf)];
+  const neighbours = [...neighbourOf(joint.giver, joint, "source"), ...neighbourOf(joint.taker, joint, "sink")];
   const rows = carriedBySome(neighbours);
   const times = await laboratory.time(
     chain.excerpt([], values, joint.standIns, joint.standIns),

@@ -1,6 +1,6 @@
 import type { Range } from "../export/layout.js";
 import type { NodeProto } from "../onnx/generated/onnx_pb.js";
-import { makeTensor } from "../onnx/initializer.js";
+import { Graph } from "../onnx/graph.js";
 import { makeNode } from "../onnx/node.js";
 import type { Tensor, TensorOf } from "../tensor.js";
 import { type Subgraph, tensorInfo } from "./subgraph.js";
@@ -12,16 +12,10 @@ import { type Subgraph, tensorInfo } from "./subgraph.js";
 export interface StandIn {
   readonly tensor: string;
   readonly op: "Conv" | "MatMul";
-}
-
-/** Name of the layer that stands in for what computes a tensor. */
-export function sourceOf(tensor: string): string {
-  return `${tensor}/source`;
-}
-
-/** Name of the layer that stands in for what reads a tensor. */
-export function sinkOf(tensor: string): string {
-  return `${tensor}/sink`;
+  /** Name of the layer in the place of what computes the tensor, and of its input. */
+  readonly source: string;
+  /** Name of the layer in the place of what reads the tensor, and of its output. */
+  readonly sink: string;
 }
 
 /** The channels of a tensor, by which a stand-in's weight grows: the square of them for a product. */
@@ -40,29 +34,27 @@ export function addStandIns(
   values: ReadonlyMap<string, Tensor>,
 ): Subgraph {
   const { graph } = model;
+  const names = new Graph(model);
   const fed = new Map(Object.entries(feeds));
   const add = (standIn: StandIn, name: string, input: string, output: string): NodeProto => {
     const value = values.get(standIn.tensor)!;
-    const weight = `${name}/weight`;
-    graph.initializer.push(makeTensor(weight, identity(standIn, value)));
+    const weight = names.addInitializer(`${name}_weight`, identity(standIn, value));
     const attributes = standIn.op === "Conv" ? { group: BigInt(channelsOf(standIn, value)) } : {};
     return makeNode({ opType: standIn.op, name, inputs: [input, weight], outputs: [output], attributes });
   };
-  for (const source of sources) {
-    const { tensor } = source;
-    const name = sourceOf(tensor);
+  for (const standIn of sources) {
+    const { tensor, source } = standIn;
     const value = values.get(tensor)!;
-    graph.node.unshift(add(source, name, `${name}/input`, tensor));
-    graph.input = [...graph.input.filter((input) => input.name !== tensor), tensorInfo(`${name}/input`, value)];
+    graph.node.unshift(add(standIn, source, source, tensor));
+    graph.input = [...graph.input.filter((input) => input.name !== tensor), tensorInfo(source, value)];
     fed.delete(tensor);
-    fed.set(`${name}/input`, value);
+    fed.set(source, value);
   }
-  for (const sink of sinks) {
-    const { tensor } = sink;
-    const name = sinkOf(tensor);
-    graph.node.push(add(sink, name, tensor, `${name}/output`));
+  for (const standIn of sinks) {
+    const { tensor, sink } = standIn;
+    graph.node.push(add(standIn, sink, tensor, sink));
     graph.output = graph.output.filter((output) => output.name !== tensor);
-    graph.output.push(tensorInfo(`${name}/output`, values.get(tensor)!));
+    graph.output.push(tensorInfo(sink, values.get(tensor)!));
   }
   return { model, feeds: Object.fromEntries(fed) };
 }
@@ -80,14 +72,11 @@ export function standInRanges(
     }
     return range;
   };
-  return [
-    ...sources.flatMap(({ tensor }) =>
-      [`${sourceOf(tensor)}/input`, tensor].map((name) => [name, rangeOf(tensor)] as [string, Range]),
-    ),
-    ...sinks.flatMap(({ tensor }) =>
-      [tensor, `${sinkOf(tensor)}/output`].map((name) => [name, rangeOf(tensor)] as [string, Range]),
-    ),
+  const namesOf = [
+    ...sources.map(({ tensor, source }) => [tensor, source] as const),
+    ...sinks.map(({ tensor, sink }) => [tensor, sink] as const),
   ];
+  return namesOf.flatMap(([tensor, name]) => [tensor, name].map((of): [string, Range] => [of, rangeOf(tensor)]));
 }
 
 function identity(standIn: StandIn, value: Tensor): TensorOf<"float32"> {

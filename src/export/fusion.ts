@@ -50,6 +50,12 @@ export function compareFusion(
   const planned = plannedKernels(layers, layout);
   const codes = codesByLayer(exported, layout);
   const products = optimized.graph.node.filter(({ opType }) => Object.hasOwn(quantizedProducts, opType));
+  const owned = new Set(codes.values());
+  const weightOf = (product: NodeProto) => product.input[quantizedProducts[product.opType]!.port]!;
+  const names = namesakes(
+    layers.map(({ node }) => node),
+    products.filter((product) => !owned.has(weightOf(product))),
+  );
   const take = (matches: (product: NodeProto) => boolean): NodeProto | undefined => {
     const at = products.findIndex(matches);
     return at < 0 ? undefined : products.splice(at, 1)[0];
@@ -59,8 +65,8 @@ export function compareFusion(
     const own = codes.get(node);
     const product =
       own === undefined
-        ? take((candidate) => isNamedAfter(candidate, node))
-        : take((candidate) => candidate.input[quantizedProducts[candidate.opType]!.port] === own);
+        ? take((candidate) => names.get(candidate) === node)
+        : take((candidate) => weightOf(candidate) === own);
     if (product === undefined) {
       const detail =
         plan === "float"
@@ -77,6 +83,17 @@ export function compareFusion(
   const strays = products.map(({ opType, name }) => `${opType} "${name}"`);
   const asPlanned = strays.length === 0 && fusions.every(({ planned, found }) => planned === found);
   return { asPlanned, layers: fusions, strays };
+}
+
+/** The layer that each product is named after: the longest name, where one layer's name begins another's. */
+function namesakes(layers: readonly string[], products: readonly NodeProto[]): ReadonlyMap<NodeProto, string> {
+  const longestFirst = layers.toSorted((a, b) => b.length - a.length);
+  return new Map(
+    products.flatMap((product) => {
+      const layer = longestFirst.find((name) => isNamedAfter(product, name));
+      return layer === undefined ? [] : [[product, layer] as const];
+    }),
+  );
 }
 
 function isNamedAfter(product: NodeProto, node: string): boolean {

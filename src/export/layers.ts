@@ -1,6 +1,7 @@
 import { entryOf } from "../entry-of.js";
 import { type NodeProto, TensorProto_DataType } from "../onnx/generated/onnx_pb.js";
 import type { Graph } from "../onnx/graph.js";
+import { stateName } from "../onnx/state-name.js";
 import { nodeReads } from "../onnx/traverse.js";
 import { canonicalDomain } from "../onnx/validate.js";
 import { elementCount } from "../tensor.js";
@@ -87,7 +88,7 @@ export function findLayers(graph: Graph): Layer[] {
   );
   const layers = graph.nodes.flatMap((node) => {
     const own = products.get(node.name) ?? tableOf(graph, node, products);
-    return [own, products.get(stateName(node))].filter((layer) => layer !== undefined);
+    return [own, products.get(stateName(node.name))].filter((layer) => layer !== undefined);
   });
   return tieCopies(graph, layers);
 }
@@ -106,10 +107,6 @@ function productsOf(graph: Graph, node: NodeProto): Layer[] {
   return [own, stateLayerOf(graph, node)].filter((layer) => layer !== undefined);
 }
 
-function stateName({ name }: NodeProto): string {
-  return `${name}:state`;
-}
-
 /**
  * The product of a recurrent node's state with a stored weight, named after the node. Its format says nothing of the node's other weight, and it
  * is computed as often as the node's input has rows.
@@ -123,7 +120,7 @@ function stateLayerOf(graph: Graph, node: NodeProto): Layer | undefined {
   const { tensor } = layer.work;
   return {
     ...layer,
-    node: stateName(node),
+    node: stateName(node.name),
     work: { tensor, macsPerElement: elementCount(layer.weight.dims) / Number(inputs) },
   };
 }

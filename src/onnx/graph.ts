@@ -204,9 +204,15 @@ export class Graph {
 
   /** A name that no value and no node of the model has, made of `base` and a number where needed. It counts as taken from then on. */
   uniqueName(base: string): string {
+    const name = this.freeName(base);
+    this.#names.add(name);
+    return name;
+  }
+
+  /** What `uniqueName` would give; it stays free. */
+  freeName(base: string): string {
     let name = base;
     for (let n = 1; name === "" || this.#names.has(name); n++) name = `${base}_${n}`;
-    this.#names.add(name);
     return name;
   }
 

@@ -48,8 +48,13 @@ function plannedLayers(graph: Graph): PlannedLayer[] {
   return layers.map((layer) => ({
     ...layer,
     choices: choicesOf(graph, layer, layers),
-    group: layer.weight === undefined ? layer.node : storedIn(layer.weight),
+    group: layer.weight === undefined ? ownGroup(graph, layer.node) : storedIn(layer.weight),
   }));
+}
+
+/** A node may be called like a tensor that is a group's name. */
+function ownGroup(graph: Graph, node: string): string {
+  return graph.initializer(node) === undefined ? node : graph.freeName(node);
 }
 
 function checkChoices(layers: readonly PlannedLayer[], choices: ReadonlyMap<string, LayerChoice>): void {

@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { Chain, type Excerpt, type Joint } from "../../../src/cost/chain.js";
-import { sinkOf, sourceOf } from "../../../src/cost/stand-ins.js";
 import { openSession } from "../../../src/export/session-node.js";
 import { ortCpu } from "../../../src/export/targets/ort-cpu.js";
 import type { LayerChoice } from "../../../src/formats.js";
@@ -35,6 +34,7 @@ it.each([
   ["branches", branchingNetwork, [() => true, () => false, ...[1, 2, 3, 4, 5, 6].map(coin)]],
   ["blocks with normalization", normalizedNetwork, [() => true, () => false, ...[1, 2, 3, 4].map(coin)]],
   ["products", products, [() => true, () => false, ...[1, 2, 3, 4].map(coin)]],
+  ["nodes and tensors that are called like stand-ins", namesakes, [() => true, () => false, coin(1)]],
 ])("lets the operators of parts, less what stands in, add up to those of the model: %s", async (_, build, patterns) => {
   const model = build();
   const { chain, parts, borders, joints, whole } = await excerpts(model);
@@ -42,9 +42,9 @@ it.each([
     const choices = new Map(chain.subject.layers.map(({ node }) => [node, isInteger() ? integer : float]));
     const choiceOf = (layer: string | undefined) => choices.get(layer ?? "") ?? float;
     const sources = (joint: Joint | undefined) =>
-      joint?.standIns.map(({ tensor }) => [sourceOf(tensor), choiceOf(joint.giver)] as const) ?? [];
+      joint?.standIns.map(({ source }) => [source, choiceOf(joint.giver)] as const) ?? [];
     const sinks = (joint: Joint | undefined) =>
-      joint?.standIns.map(({ tensor }) => [sinkOf(tensor), choiceOf(joint.taker)] as const) ?? [];
+      joint?.standIns.map(({ sink }) => [sink, choiceOf(joint.taker)] as const) ?? [];
 
     const sum = new Map<string, number>();
     for (const [i, { layers }] of chain.parts.entries()) {
@@ -144,6 +144,16 @@ function products(): OnnxModel {
   let stream = unary(model, "Flatten", "flat", ["x"]);
   for (const [i, width] of [64, 32, 48, 16].entries()) {
     stream = unary(model, "Relu", `relu${i}`, [gemm(model, `fc${i}`, stream, width, [768, 64, 32, 48][i]!)]);
+  }
+  return model.output(stream).build();
+}
+
+/** Products that are called like what stands in for their neighbours. */
+function namesakes(): OnnxModel {
+  const model = buildModel(17).input("x", ["N", 3, 16, 16]);
+  let stream = unary(model, "Flatten", "flat", ["x"]);
+  for (const [i, name] of ["r0.y/sink", "r0.y/source", "r2.y/sink", "r2.y/source"].entries()) {
+    stream = unary(model, "Relu", `r${i}`, [gemm(model, name, stream, 32, i === 0 ? 768 : 32)]);
   }
   return model.output(stream).build();
 }

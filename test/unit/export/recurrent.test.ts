@@ -6,12 +6,13 @@ import { exportModel } from "../../../src/export/qdq.js";
 import { openSession } from "../../../src/export/session-node.js";
 import { ortCpu } from "../../../src/export/targets/ort-cpu.js";
 import { choiceKey, formats, type WeightFormat } from "../../../src/formats.js";
+import { cleanModel } from "../../../src/onnx/clean/index.js";
 import { writeModel } from "../../../src/onnx/model.js";
 import { readModelFile } from "../../../src/onnx/model-node.js";
 import type { TensorOf } from "../../../src/tensor.js";
 import { buildModel } from "../../support/model-builder.js";
 import { runOnnx } from "../../support/onnxruntime.js";
-import { randomTensor } from "../../support/tensors.js";
+import { int64, randomTensor } from "../../support/tensors.js";
 import { simulate } from "./simulate.js";
 
 let folder: string;
@@ -98,4 +99,28 @@ describe.each([
     const actual = (await runOnnx(writeModel(exported), feeds, { optimization: "all" })).h as TensorOf<"float32">;
     for (const [i, value] of actual.data.entries()) expect(value).toBeCloseTo(expected.data[i]!, 5);
   });
+});
+
+it("gives a node that is called like another one's state a name of its own", () => {
+  const model = buildModel(17)
+    .input("x", [5, 3, inputs])
+    .constant("last", randomTensor([hidden, 4], 6));
+  let stream = "x";
+  for (const [i, name] of ["rnn", "rnn:state:state", "rnn:state"].entries()) {
+    const width = i === 0 ? inputs : hidden;
+    model
+      .constant(`w${i}`, randomTensor([1, hidden, width], i))
+      .constant(`r${i}`, randomTensor([1, hidden, hidden], i));
+    model.node("RNN", [stream, `w${i}`, `r${i}`], [`y${i}`], { hidden_size: BigInt(hidden) }, { name });
+    model.node("Squeeze", [`y${i}`, "axis"], [`s${i}`]);
+    stream = `s${i}`;
+  }
+  model.constant("axis", int64([1], [1])).node("MatMul", [stream, "last"], ["y"], {}, { name: "rnn:state_1" });
+  const { model: cleaned, changes } = cleanModel(model.output("y").build());
+  const layers = ortCpu.layers(cleaned).map(({ node, weight }) => [node, weight?.initializer]);
+  expect(Object.keys(Object.fromEntries(layers))).toHaveLength(7);
+  expect(layers).toContainEqual(["rnn:state", "r0"]);
+  expect(changes.map(({ explanation }) => explanation)).toContain(
+    'renamed "rnn:state", as the state of "rnn" is called',
+  );
 });
