@@ -61,11 +61,11 @@ Scores attend(Lowering& program, const Attention& a) {
   return scores;
 }
 
-// Query i sees keys up to past + i, and with a window only the last `window` of them.
-Id causal(Lowering& program, int64_t queries, int64_t keys, int64_t past, int64_t window = -1) {
+// Query i sees keys up to past + i.
+Id causal(Lowering& program, int64_t queries, int64_t keys, int64_t past) {
   std::vector<bool> allowed;
   for (int64_t i = 0; i < queries; ++i)
-    for (int64_t j = 0; j < keys; ++j) allowed.push_back(j <= past + i && (window < 0 || j > past + i - window));
+    for (int64_t j = 0; j < keys; ++j) allowed.push_back(j <= past + i);
   return program.flags({queries, keys}, allowed);
 }
 
@@ -73,22 +73,41 @@ Id with_past(Lowering& program, Id past, Id now) { return past == kNone || progr
 
 double scale_of(const Lowering& program) { return program.attributes().real("scale", 0); }
 
-// onnxruntime's forms of a mask over keys, as a bias: lengths, lengths and starts, or a flag for each key, or for each query and key.
-Id mask_bias(Lowering& program, Id mask, int64_t batch, int64_t queries, int64_t keys) {
+// onnxruntime's kernels do not hide anything from the last query, which matters where there are more keys than queries.
+Id unidirectional(Lowering& program, int64_t queries, int64_t keys, int64_t past) {
+  if (program.attributes().integer("unidirectional", 0) == 0) return kNone;
+  std::vector<bool> allowed;
+  for (int64_t i = 0; i < queries; ++i)
+    for (int64_t j = 0; j < keys; ++j) allowed.push_back(j <= past + i || i == queries - 1);
+  return program.flags({queries, keys}, allowed);
+}
+
+// Forms of a mask that Attention takes and MultiHeadAttention does not: ends and starts of the keys, and a single flag for none.
+enum class MaskForms { all, without_starts };
+
+// onnxruntime's forms of a mask over keys, as a bias: ends, ends and starts, or a flag for each key, or for each query and key. Shapes that its
+// kernels for the CPU refuse are refused.
+Id mask_bias(Lowering& program, Id mask, int64_t batch, int64_t queries, int64_t keys, MaskForms forms) {
   if (mask == kNone) return kNone;
   const double hidden = program.attributes().real("mask_filter_value", -10000);
   const Shape shape = program.shape(mask);
+  if (forms == MaskForms::all && (shape == Shape{batch, 1} || shape == Shape{1, 1})) return kNone;
   const std::vector<int64_t> flags = program.integers(mask);
   std::vector<double> bias;
-  if (shape.size() == 1 && (shape[0] == batch || shape[0] == 2 * batch)) {
-    for (int64_t b = 0; b < batch; ++b)
-      for (int64_t k = 0; k < keys; ++k) bias.push_back(k < flags[b] && (shape[0] == batch || k >= flags[batch + b]) ? 0 : hidden);
+  const bool starts = forms == MaskForms::all && shape == Shape{2 * batch};
+  // Of 3 * batch + 2 numbers the kernels read the first, the ends.
+  if (shape == Shape{batch} || starts || shape == Shape{3 * batch + 2}) {
+    for (int64_t b = 0; b < batch; ++b) {
+      if (flags[b] < 0) invalid_model("a mask ends the keys of a sample at " + std::to_string(flags[b]));
+      for (int64_t k = 0; k < keys; ++k) bias.push_back(k < flags[b] && (!starts || k >= flags[batch + b]) ? 0 : hidden);
+    }
     return program.reals({batch, 1, 1, keys}, bias);
   }
   for (const int64_t flag : flags) bias.push_back(flag > 0 ? 0 : hidden);
   if (shape == Shape{batch, keys}) return program.reals({batch, 1, 1, keys}, bias);
   if (shape == Shape{batch, queries, keys}) return program.reals({batch, 1, queries, keys}, bias);
-  unsupported("a mask of shape " + to_string(shape) + " is not supported");
+  unsupported("a mask of shape " + to_string(shape) + " over " + std::to_string(queries) + " queries and " + std::to_string(keys) + " keys of " +
+              std::to_string(batch) + " samples is not supported");
 }
 
 Id pass(Lowering& program, Id x) { return program.apply("Identity", {x}); }
@@ -119,8 +138,8 @@ void fused_attention(Lowering& program) {
   }
   const int64_t batch = program.dim(a.query, 0), queries = program.dim(a.query, 2), keys = program.dim(a.key, 2);
   a.scale = scale_of(program);
-  a.biases = {mask_bias(program, program.optional(3), batch, queries, keys), program.optional(5)};
-  if (attributes.integer("unidirectional", 0) != 0) a.allowed = causal(program, queries, keys, past);
+  a.biases = {mask_bias(program, program.optional(3), batch, queries, keys, MaskForms::all), program.optional(5)};
+  a.allowed = unidirectional(program, queries, keys, past);
   program.output(0, join_heads(program, attend(program, a).result));
   if (!program.wanted(1)) return;
   const auto stacked = [&](Id x) {
@@ -161,8 +180,8 @@ void multi_head_attention(Lowering& program) {
   a.value = with_past(program, program.optional(7), a.value);
   const int64_t queries = program.dim(a.query, 2), keys = program.dim(a.key, 2);
   a.scale = scale_of(program);
-  a.biases = {mask_bias(program, program.optional(4), program.dim(a.query, 0), queries, keys), program.optional(5)};
-  if (attributes.integer("unidirectional", 0) != 0) a.allowed = causal(program, queries, keys, past);
+  a.biases = {mask_bias(program, program.optional(4), program.dim(a.query, 0), queries, keys, MaskForms::without_starts), program.optional(5)};
+  a.allowed = unidirectional(program, queries, keys, past);
   const Scores scores = attend(program, a);
   program.output(0, join_heads(program, scores.result));
   if (program.wanted(1)) program.output(1, pass(program, a.key));
@@ -394,6 +413,10 @@ std::vector<Row> attention_rows() {
         {"inputs": [[2,3,8], [8,24], [24]], "attributes": {"num_heads": 2}},
         {"inputs": [[2,3,8], [8,24], [24], {"dims": [2,3], "dtype": "int32", "values": [1,1,0,1,1,1], "constant": true}], "attributes": {"num_heads": 2, "scale": 0.4}},
         {"inputs": [[2,3,8], [8,24], [24], {"dims": [2], "dtype": "int32", "values": [2,3], "constant": true}], "attributes": {"num_heads": 4}},
+        {"inputs": [[2,3,8], [8,24], [24], {"dims": [4], "dtype": "int32", "values": [3,2,1,0], "constant": true}], "attributes": {"num_heads": 2}},
+        {"inputs": [[2,3,8], [8,24], [24], {"dims": [8], "dtype": "int32", "values": [2,1,0,3,6,0,2,3], "constant": true}], "attributes": {"num_heads": 2}},
+        {"inputs": [[2,3,8], [8,24], [24], {"dims": [2,1], "dtype": "int32", "values": [0,1], "constant": true}], "attributes": {"num_heads": 2}},
+        {"inputs": [[2,2,8], [8,24], [24], {"dims": [2,2,2], "dtype": "int32", "values": [1,0,1,1,0,1,1,1], "constant": true}], "attributes": {"num_heads": 2}},
         {"inputs": [[2,3,8], [8,24], [24]], "attributes": {"num_heads": 2, "unidirectional": 1}},
         {"inputs": [[1,2,8], [8,24], [24], null, [2,1,2,3,4]], "attributes": {"num_heads": 2, "unidirectional": 1}, "outputs": 2},
         {"inputs": [[1,2,8], [8,24], [24], null, null, [1,2,2,2]], "attributes": {"num_heads": 2}},
@@ -402,6 +425,9 @@ std::vector<Row> attention_rows() {
       lowered<multi_head_attention>(kMicrosoft, "MultiHeadAttention", 1, R"([
         {"inputs": [[2,3,8], [2,4,8], [2,4,6]], "attributes": {"num_heads": 2}},
         {"inputs": [[2,3,8], [2,3,8], [2,3,8], [24], {"dims": [2,3], "dtype": "int32", "values": [1,1,0,1,1,1], "constant": true}], "attributes": {"num_heads": 2}},
+        {"inputs": [[2,3,8], [2,4,8], [2,4,8], null, {"dims": [8], "dtype": "int32", "values": [2,4,0,3,6,0,4,8], "constant": true}], "attributes": {"num_heads": 2}},
+        {"inputs": [[2,2,8], [2,3,8], [2,3,8], null, {"dims": [2,2,3], "dtype": "int32", "values": [1,0,1,1,1,0,0,1,0,1,1,1], "constant": true}], "attributes": {"num_heads": 2}},
+        {"inputs": [[2,3,8], [2,5,8], [2,5,8]], "attributes": {"num_heads": 2, "unidirectional": 1}},
         {"inputs": [[2,3,8], [2,3,8], [2,3,8], null, null, [1,2,3,3]], "attributes": {"num_heads": 2, "unidirectional": 1}},
         {"inputs": [[2,3,8], [2,2,4,4], [2,2,4,4]], "attributes": {"num_heads": 2, "scale": 0.3}},
         {"inputs": [[1,2,8], [1,2,8], [1,2,8], null, null, null, [1,2,3,4], [1,2,3,4]], "attributes": {"num_heads": 2}, "outputs": 3}

@@ -4,6 +4,8 @@ import type { Feeds, Tensor } from "../../src/tensor.js";
 export interface RunOptions {
   /** Graph optimization of the session; `disabled` runs the nodes as they stand in the file. */
   readonly optimization?: "disabled" | "basic" | "extended" | "all";
+  /** Says nothing on a failure: for models that may be refused. */
+  readonly quiet?: boolean;
 }
 
 /** Runs a model's bytes in onnxruntime on the CPU, one thread, and returns all outputs by name. */
@@ -16,7 +18,7 @@ export async function runOnnx(
     executionProviders: ["cpu"],
     graphOptimizationLevel: options.optimization ?? "disabled",
     intraOpNumThreads: 1,
-    logSeverityLevel: 3,
+    logSeverityLevel: options.quiet === true ? 4 : 3,
   });
   try {
     const inputs = Object.entries(feeds).map(([name, { dtype, dims, data }]) => [

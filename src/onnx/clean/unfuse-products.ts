@@ -6,7 +6,6 @@ import type { Graph } from "../graph.js";
 import type { GraphFacts } from "../infer/facts.js";
 import { int64Vector } from "../initializer.js";
 import { makeNode, type NodeInit } from "../node.js";
-import type { Dim } from "../value-types.js";
 import type { Note, Pass } from "./pass.js";
 
 /** What a fused node becomes: other nodes, or nothing where it does not multiply by a stored weight. */
@@ -75,12 +74,13 @@ class Builder {
 /** Attention over a mask and biases alone: with the past of a decoder it stays as it is. */
 const attention: Unfuse = (node, builder) => {
   const weight = builder.weight(1);
-  const [input, , bias = "", mask = "", past = "", attentionBias = ""] = node.input;
+  const [input, , bias = "", givenMask = "", past = "", attentionBias = ""] = node.input;
   const special = past !== "" || (node.input[6] ?? "") !== "" || intAttribute(node, "do_rotary", 0) !== 0;
   const present = node.output[1] ?? "";
   const read = present !== "" && (builder.graph.uses(present).length > 0 || builder.graph.isOutput(present));
   if (weight === undefined || weight.dims.length !== 2 || special || read) return undefined;
-  if (mask !== "" && !suitsMultiHead(builder.facts.get(mask)?.dims, builder.facts.get(input!)?.dims)) return undefined;
+  const mask = maskForMultiHead(builder.facts, givenMask, input!);
+  if (mask === undefined) return undefined;
   const third = weight.dims[1]! / 3;
   const sizes = intsAttribute(node, "qkv_hidden_sizes", [third, third, third]);
   if (!sizes.every(Number.isInteger)) return undefined;
@@ -111,10 +111,24 @@ const attention: Unfuse = (node, builder) => {
   return "its product with the weights of queries, keys and values is a MatMul in front of it";
 };
 
-/** MultiHeadAttention takes flags, and the length of each sample, but not its start beside it, which makes a list twice as long. */
-function suitsMultiHead(mask: readonly Dim[] | undefined, input: readonly Dim[] | undefined): boolean {
-  if (mask?.length !== 1) return mask !== undefined;
-  return mask[0] !== undefined && mask[0] === input?.[0];
+/**
+ * The mask as MultiHeadAttention takes it: flags, or the end of each sample. It knows neither starts beside ends, which make a list twice as long, nor a
+ * single flag that stands for no mask. Undefined where it takes none.
+ */
+function maskForMultiHead(facts: GraphFacts, mask: string, input: string): string | undefined {
+  if (mask === "") return mask;
+  const dims = facts.get(mask)?.dims;
+  const samples = facts.get(input)?.dims?.[0];
+  switch (dims?.length) {
+    case 1:
+      return samples !== undefined && (dims[0] === samples || dims[0] === 3 * Number(samples) + 2) ? mask : undefined;
+    case 2:
+      return dims[1] === 1 ? "" : mask;
+    case 3:
+      return mask;
+    default:
+      return undefined;
+  }
 }
 
 const fusedMatMul: Unfuse = (node, builder) => {

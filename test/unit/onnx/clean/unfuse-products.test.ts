@@ -34,6 +34,9 @@ describe("unfuse-products", () => {
     ["all keys", attention, { num_heads: 2n }],
     ["a mask", [...attention, int32([2, 3], [1, 1, 0, 1, 1, 1])], { num_heads: 2n, scale: 0.4 }],
     ["lengths", [...attention, int32([2], [2, 3])], { num_heads: 4n }],
+    ["lengths and places in a batch", [...attention, int32([8], [2, 3, 0, 2, 5, 0, 2, 5])], { num_heads: 4n }],
+    ["a flag for each query and key", [...attention, int32([2, 3, 3], new Array(18).fill(1))], { num_heads: 4n }],
+    ["no mask, written as a single flag", [...attention, int32([2, 1], [0, 1])], { num_heads: 4n }],
     ["a causal mask", attention, { num_heads: 2n, unidirectional: 1n }],
     ["a bias", [...attention, undefined, undefined, randomTensor([1, 2, 3, 3], 4)], { num_heads: 2n }],
     [
