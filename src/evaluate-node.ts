@@ -17,6 +17,7 @@ import { readModelFile } from "./onnx/model-node.js";
 import { defaults } from "./options.js";
 import { type Control, Stage } from "./progress.js";
 import type { Feeds } from "./tensor.js";
+import { requireDecided } from "./undecided-branches.js";
 
 export interface EvaluateOptions extends Control {
   /** The data set: its manifest's path, or the data set itself. */
@@ -124,6 +125,7 @@ async function openInEngine(
   given: Dataset["constants"],
 ): Promise<Runner> {
   const { model } = cleanModel(await readModelFile(path), { given });
+  requireDecided(model, given);
   const engine = await EngineModel.create(backend, model, { threads: threads ?? defaults.threads });
   return {
     async run(feeds) {

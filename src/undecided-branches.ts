@@ -1,4 +1,6 @@
-import type { Graph } from "./onnx/graph.js";
+import { BitwrightError } from "./errors.js";
+import { Graph } from "./onnx/graph.js";
+import type { OnnxModel } from "./onnx/model.js";
 import { nodeReads } from "./onnx/traverse.js";
 import { canonicalDomain } from "./onnx/validate.js";
 import type { Feeds } from "./tensor.js";
@@ -23,6 +25,34 @@ export function undecidedBranches(graph: Graph, given: Feeds): UndecidedBranch[]
       const { values, sizes } = decidingInputs(graph, input[0]!);
       return { node: name, values: values.filter((value) => !Object.hasOwn(given, value)), sizes };
     });
+}
+
+/** What would put a branch in the place of an If. */
+export function describeUndecided({ node, values, sizes }: UndecidedBranch): string {
+  const decide = [
+    ...(values.length === 0
+      ? []
+      : [`a --data manifest that holds ${values.join(", ")} constant, as in "${values[0]}": { "value": ... }`]),
+    ...(sizes.length === 0 ? [] : [`the sizes of ${sizes.join(", ")}, which have to be fixed in the model`]),
+  ];
+  if (decide.length === 0) return `the If ${node} is not decided by what the data holds constant`;
+  return `the If ${node} is decided by ${decide.join(", and by ")}`;
+}
+
+/**
+ * @param model - Cleaned.
+ * @param given - Inputs that are fed the same in every run.
+ * @throws BitwrightError `unsupported-op` that says what decides the `If`s which are left.
+ */
+export function requireDecided(model: OnnxModel, given: Feeds = {}): void {
+  const undecided = undecidedBranches(new Graph(model), given);
+  if (undecided.length === 0) return;
+  throw new BitwrightError("unsupported-op", "the engine runs no branches: one has to take the place of every If", {
+    where: `node ${undecided.map(({ node }) => `"${node}"`).join(", ")}`,
+    expected: "conditions that are constant, or become so by inputs that the data holds constant",
+    received: undecided.map(describeUndecided).join("; "),
+    remedy: "Say in the data set what is fed in every run, or export the model without the branch",
+  });
 }
 
 function decidingInputs(graph: Graph, condition: string): { values: string[]; sizes: string[] } {

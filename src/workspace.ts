@@ -22,6 +22,7 @@ import { readWeights } from "./rounded-weights.js";
 import { batchOfSamples, samplesInFront } from "./sample-order.js";
 import type { LossName } from "./sensitivity/criterion.js";
 import type { TensorOf } from "./tensor.js";
+import { requireDecided } from "./undecided-branches.js";
 
 /** A cleaned model in the engine with its data: what every stage works on. Dispose it after use. */
 export interface Workspace extends AsyncDisposable {
@@ -54,7 +55,7 @@ export interface Workspace extends AsyncDisposable {
 /**
  * Cleans a model up and loads it into the engine.
  * @param known - The analysis that the workspace is used with, if there is one: weights that it holds rounded need no scales.
- * @throws BitwrightError `unsupported-op` naming every node that the engine lacks; `invalid-model` when nothing can be quantized; `invalid-data`
+ * @throws BitwrightError `unsupported-op` naming every node that the engine lacks, or what decides an `If`; `invalid-model` when nothing can be quantized; `invalid-data`
  *   when a split that is needed has no samples.
  */
 export async function openWorkspace(
@@ -67,6 +68,7 @@ export async function openWorkspace(
   requireSamples(data.splits, ["calibration", "search"]);
   const dataset = fitDataset(data, original);
   const { model, changes } = cleanModel(original, { given: dataset.constants });
+  requireDecided(model, dataset.constants);
   const target = targets[options.target];
   const layers = layersOf(model, options);
   const constants = new Graph(model);

@@ -1,4 +1,5 @@
 import type { Inspection } from "../inspect.js";
+import { describeUndecided } from "../undecided-branches.js";
 import { columns } from "./columns.js";
 import { describeKept } from "./kept.js";
 import { restrictions } from "./restrictions.js";
@@ -50,16 +51,4 @@ export function textInspection({
     ...undecided.map(describeUndecided),
     ...restrictions(changes).map((restriction) => `a quantized file ${restriction}`),
   ].join("\n");
-}
-
-/** What would put a branch in the place of an If. */
-function describeUndecided({ node, values, sizes }: Inspection["undecided"][number]): string {
-  const decide = [
-    ...(values.length === 0
-      ? []
-      : [`a --data manifest that holds ${values.join(", ")} constant, as in "${values[0]}": { "value": ... }`]),
-    ...(sizes.length === 0 ? [] : [`the sizes of ${sizes.join(", ")}, which have to be fixed in the model`]),
-  ];
-  if (decide.length === 0) return `the If ${node} is not decided by what the data holds constant`;
-  return `the If ${node} is decided by ${decide.join(", and by ")}`;
 }
