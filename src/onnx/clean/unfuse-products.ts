@@ -1,10 +1,11 @@
 import { entryOf } from "../../entry-of.js";
 import type { TensorOf } from "../../tensor.js";
 import { floatAttribute, floatsAttribute, intAttribute, intsAttribute, stringAttribute } from "../attributes.js";
-import type { NodeProto } from "../generated/onnx_pb.js";
+import { TensorProto_DataType as Code, type NodeProto } from "../generated/onnx_pb.js";
 import type { Graph } from "../graph.js";
 import type { GraphFacts } from "../infer/facts.js";
-import { int64Vector } from "../initializer.js";
+import { int64Vector, makeLazyTensor } from "../initializer.js";
+import { lazyBytesOf } from "../lazy-bytes.js";
 import { makeNode, type NodeInit } from "../node.js";
 import type { Note, Pass } from "./pass.js";
 
@@ -141,18 +142,20 @@ const fusedMatMul: Unfuse = (node, builder) => {
   return "it multiplies by a stored weight: a MatMul, its factor and transposition in the weight";
 };
 
-function scaledMatrix(
-  { graph, node }: Builder,
-  { dims, data }: TensorOf<"float32">,
-  transposed: boolean,
-  factor: number,
-) {
-  const [rows, columns] = dims as [number, number];
-  const scaled = data.map((value) => value * factor);
-  if (!transposed) return graph.addInitializer(`${node.name}_weight`, { dtype: "float32", dims, data: scaled });
-  const turned = new Float32Array(scaled.length);
-  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) turned[j * rows + i] = scaled[i * columns + j]!;
-  return graph.addInitializer(`${node.name}_weight`, { dtype: "float32", dims: [columns, rows], data: turned });
+function scaledMatrix({ graph, node }: Builder, weight: TensorOf<"float32">, transposed: boolean, factor: number) {
+  const [rows, columns] = weight.dims as [number, number];
+  const dims = transposed ? [columns, rows] : [rows, columns];
+  const make = (): TensorOf<"float32"> => {
+    const scaled = weight.data.map((value) => value * factor);
+    if (!transposed) return { dtype: "float32", dims, data: scaled };
+    const turned = new Float32Array(scaled.length);
+    for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) turned[j * rows + i] = scaled[i * columns + j]!;
+    return { dtype: "float32", dims, data: turned };
+  };
+  const name = `${node.name}_weight`;
+  // What is made of a weight that is not held in memory is not held either.
+  const isHeld = lazyBytesOf(graph.initializer(node.input[1]!)!) === undefined;
+  return graph.addInitializer(name, isHeld ? make() : makeLazyTensor(name, dims, Code.FLOAT, make));
 }
 
 const fusedGemm: Unfuse = (node, builder) => {

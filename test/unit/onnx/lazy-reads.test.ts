@@ -2,9 +2,12 @@ import { expect, it } from "vitest";
 import { findLayers } from "../../../src/export/layers.js";
 import { cleanModel } from "../../../src/onnx/clean/index.js";
 import { Graph } from "../../../src/onnx/graph.js";
-import { setLazyBytes } from "../../../src/onnx/lazy-bytes.js";
-import type { OnnxModel } from "../../../src/onnx/model.js";
+import { readTensor } from "../../../src/onnx/initializer.js";
+import { lazyBytesOf, setLazyBytes } from "../../../src/onnx/lazy-bytes.js";
+import { type OnnxModel, writeModel } from "../../../src/onnx/model.js";
+import type { TensorOf } from "../../../src/tensor.js";
 import { buildModel } from "../../support/model-builder.js";
+import { runOnnx } from "../../support/onnxruntime.js";
 import { randomTensor } from "../../support/tensors.js";
 
 /** Leaves weights in what stands for a file, and counts how often each is read. */
@@ -52,4 +55,23 @@ it("a weight is read a few times when a normalization in front of it is folded",
   const reads = countReads(given, ["w"]);
   expect(cleanModel(given).model.graph.node.map(({ opType }) => opType)).toEqual(["Conv"]);
   expect(reads.get("w")).toBeLessThan(5);
+});
+
+it("a factor and a transposition that go into a weight which is not held in memory are applied when it is read", async () => {
+  const weight = randomTensor([600, 900], 1);
+  const attributes = { alpha: 0.25, transB: 1n };
+  const build = buildModel(17).opset("com.microsoft", 1).input("x", ["N", 900]).constant("w", weight);
+  build.node("FusedMatMul", ["x", "w"], ["y"], attributes, { name: "product", domain: "com.microsoft" }).output("y");
+  const given = build.build();
+  const reads = countReads(given, ["w"]);
+  const { graph } = cleanModel(given).model;
+  expect(reads.get("w")).toBe(0);
+  const [stored] = graph.initializer;
+  expect(lazyBytesOf(stored!)).toBeDefined();
+  expect(readTensor(stored!).data).toHaveLength(600 * 900);
+  expect(reads.get("w")).toBe(1);
+  const feeds = { x: randomTensor([2, 900], 2) };
+  const { data } = (await runOnnx(writeModel(cleanModel(given).model), feeds)).y as TensorOf<"float32">;
+  const expected = (await runOnnx(writeModel(given), feeds)).y as TensorOf<"float32">;
+  for (const [i, value] of expected.data.entries()) expect(data[i]).toBeCloseTo(value, 3);
 });
