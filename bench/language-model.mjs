@@ -16,7 +16,7 @@ const { values: options } = parseArgs({
     formats: { type: "string", default: "fp16,int8,int8b32,int4b64,int4b32,int4b16,int4" },
     uniform: { type: "string", default: "int8,int8b32,int4b32,int4" },
     criteria: { type: "string", default: "curvature,loss-mse" },
-    searches: { type: "string", default: "integer-program,quadratic-program,bisection" },
+    searches: { type: "string", default: "integer-program,quadratic-program,bisection,greedy,pareto" },
     out: { type: "string", default: join(root, "build", "language-model") },
     zoo: { type: "string", default: defaultZoo },
   },

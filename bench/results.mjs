@@ -195,7 +195,7 @@ ${tableOf("zoo.md", "zoo.mjs", [])}`;
 function languageModel() {
   return `## A language model
 
-The smallest file of \`stories260k_llama\` that searches find with 99.1 % of its perplexity kept on the search split, a margin that leaves unseen texts within 1 %, beside one format in every layer that has it, with weights rounded to nearest and no
+The smallest file of \`stories260k_llama\` that searches find with 99.1 % of its perplexity kept on the search split, which of unseen texts keeps 99 % with most of them, beside one format in every layer that has it, with weights rounded to nearest and no
 search. Perplexities in onnxruntime on two whole texts, one of which, \`tinystories\`, no search has seen.
 
 ${tableOf("language-model.md", "language-model.mjs", [])}`;
