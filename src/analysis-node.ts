@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Analysis } from "./analysis.js";
 import { parseJson } from "./data/json.js";
+import { demand } from "./given.js";
 import { guardIo, replaceTextFile } from "./io-node.js";
 import { parseAnalysis } from "./parse-analysis.js";
 
@@ -13,6 +14,8 @@ export async function readAnalysis(path: string): Promise<Analysis> {
 }
 
 /** Saves an analysis; at any moment the path holds the earlier one or the whole new one. */
-export function writeAnalysis(analysis: Analysis, path: string): Promise<void> {
+export async function writeAnalysis(analysis: Analysis, path: string): Promise<void> {
+  demand("analysis", analysis);
+  demand("path", path);
   return replaceTextFile(path, `${JSON.stringify(analysis)}\n`);
 }

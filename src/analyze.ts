@@ -13,8 +13,9 @@ import { withFloatStates } from "./evaluate/float-states.js";
 import type { LayoutParts } from "./evaluate/simulator.js";
 import type { Range } from "./export/layout.js";
 import type { LayerChoice } from "./formats.js";
+import { demand } from "./given.js";
 import { measureSensitivities } from "./measure-sensitivities.js";
-import type { Options } from "./options.js";
+import { type Options, resolveOptions } from "./options.js";
 import type { Control } from "./progress.js";
 import { sampleShapes } from "./sample-shapes.js";
 import type { Site } from "./sensitivity/criterion.js";
@@ -55,6 +56,12 @@ const momentSamples = 128;
  * Calibrates the activations on the calibration split and scores every site by the criteria asked for, on the samples that the options name.
  */
 export async function analyze(workspace: Workspace, options: AnalyzeOptions): Promise<Analysis> {
+  demand("workspace", workspace);
+  demand("options", options);
+  demand("list", options.criteria, "criteria");
+  demand("binding", options.binding, "binding");
+  for (const name of options.criteria) resolveOptions({ criterion: name });
+  if (options.interactions !== undefined) resolveOptions({ interactions: options.interactions });
   const { engine, target, model, options: run } = workspace;
   const { onProgress, signal, binding, known, onPart } = options;
   const profile = options.profile && parseProfile(new Field("options", "profile", options.profile));

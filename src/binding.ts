@@ -4,12 +4,13 @@ import type { Dataset } from "./data/dataset.js";
 import { hashParts } from "./data/hash.js";
 import { BitwrightError } from "./errors.js";
 import { divergenceFor, judgedOutput } from "./evaluate/evaluator.js";
+import { demand } from "./given.js";
 import { cloneMessage } from "./onnx/clone.js";
 import { ModelProtoSchema } from "./onnx/generated/onnx_pb.js";
 import { rawBlocks } from "./onnx/lazy-bytes.js";
 import type { OnnxModel } from "./onnx/model.js";
 import { everyTensor } from "./onnx/traverse.js";
-import type { Options } from "./options.js";
+import { type Options, resolveOptions } from "./options.js";
 
 /**
  * What an analysis of this model, data and options is bound to.
@@ -23,9 +24,12 @@ export async function bindingOf(
   options: Options,
   known?: Analysis,
 ): Promise<Binding> {
+  demand("model", model);
+  demand("dataset", dataset);
+  const run = resolveOptions(options);
   // Only what the numbers depend on: a search or another thread count may use the same analysis.
-  const { target, formats, calibration, rounding, reduceRange, loss, samples, probes, probing, weightProbes } = options;
-  const { batchSize, seed, arithmetic } = options;
+  const { target, formats, calibration, rounding, reduceRange, loss, samples, probes, probing, weightProbes } = run;
+  const { batchSize, seed, arithmetic } = run;
   const binding: Binding = {
     model: await modelHash(model),
     data: await dataset.hash(),
@@ -51,7 +55,10 @@ export async function bindingOf(
 }
 
 /** @throws BitwrightError `stale-analysis` when a saved analysis is not bound to `now`, saying what differs. */
-export function checkBinding({ binding: saved }: Analysis, now: Binding): void {
+export function checkBinding(analysis: Analysis, now: Binding): void {
+  demand("analysis", analysis);
+  demand("binding", now);
+  const { binding: saved } = analysis;
   const differ = (expected: unknown, received: unknown) => JSON.stringify(expected) !== JSON.stringify(received);
   const parts = [
     ["model", saved.model, now.model],

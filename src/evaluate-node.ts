@@ -12,6 +12,7 @@ import { BitwrightError } from "./errors.js";
 import { EngineModel } from "./evaluate/engine-model.js";
 import { divergenceFor, divergenceMetric } from "./evaluate/evaluator.js";
 import { openSession } from "./export/session-node.js";
+import { demand } from "./given.js";
 import { cleanModel } from "./onnx/clean/index.js";
 import { readModelFile } from "./onnx/model-node.js";
 import { defaults } from "./options.js";
@@ -55,8 +56,11 @@ export interface ModelEvaluation {
  * @throws BitwrightError `runtime-missing`, `invalid-model`, `invalid-data`, `unsupported-op`, `aborted`.
  */
 export async function evaluate(path: string, options: EvaluateOptions): Promise<ModelEvaluation> {
+  demand("options", options);
   const { reference, split = "verify", batchSize = defaults.batchSize, engine } = options;
   const data = typeof options.data === "string" ? await openDataset(options.data) : options.data;
+  demand("dataset", data, "data");
+  if (engine !== undefined) demand("backend", engine.backend, "engine.backend");
   const model = await readModelFile(path);
   const dataset = fitDataset(data, model);
   const { metric } = dataset;

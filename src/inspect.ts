@@ -5,6 +5,7 @@ import { BitwrightError } from "./errors.js";
 import { type UnsupportedOp, unsupportedOps } from "./evaluate/engine-model.js";
 import { targets } from "./export/targets/index.js";
 import { choiceKey } from "./formats.js";
+import { demand } from "./given.js";
 import { type KeptFloat, keptFloat } from "./kept-float.js";
 import { type Change, cleanModel } from "./onnx/clean/index.js";
 import { Graph } from "./onnx/graph.js";
@@ -12,7 +13,7 @@ import { staticShapes } from "./onnx/infer/static-shapes.js";
 import type { OnnxModel } from "./onnx/model.js";
 import { encodeProgram } from "./onnx/program.js";
 import { declaredTypes } from "./onnx/value-types.js";
-import type { Options } from "./options.js";
+import { type Options, resolveOptions } from "./options.js";
 import { type PassedOver, passedOver } from "./passed-over.js";
 import { elementCount, type Feeds } from "./tensor.js";
 import { type UndecidedBranch, undecidedBranches } from "./undecided-branches.js";
@@ -77,9 +78,12 @@ export interface InspectOptions extends Pick<Options, "target"> {
 
 /** Looks a model over without running it. What the engine lacks is collected, not thrown. */
 export async function inspect(backend: Backend, original: OnnxModel, options: InspectOptions): Promise<Inspection> {
+  demand("backend", backend);
+  demand("model", original);
+  demand("options", options);
   const { model, changes } = cleanModel(original, { given: options.given });
   const shapes = shapesOf(model, options.sizes ?? {});
-  const planned = targets[options.target].layers(model);
+  const planned = targets[resolveOptions({ target: options.target }).target].layers(model);
   const layers = planned.map((layer): InspectedLayer => {
     const { node, op, weight, choices, group } = layer;
     return {

@@ -1,18 +1,33 @@
 import type { Amount } from "./amount.js";
 import { BitwrightError } from "./errors.js";
+import { demand } from "./given.js";
 import type { Limits } from "./options.js";
+
+const limitNames: readonly string[] = [
+  "keep",
+  "maxDrop",
+  "reach",
+  "maxKl",
+  "maxSize",
+  "maxLatency",
+  "maxMacs",
+  "maxLossError",
+] satisfies (keyof Limits)[];
 
 /**
  * Checks limits that a program made; those of the command line were parsed.
  * @throws BitwrightError `invalid-option` for one that is no limit, or when there is none.
  */
 export function checkLimits(limits: Limits): void {
+  demand("options", limits, "limits");
   const { keep, maxDrop, reach, maxKl, maxSize, maxLatency, maxMacs, maxLossError } = limits;
+  const unknown = Object.keys(limits).find((name) => !limitNames.includes(name));
+  if (unknown !== undefined) fail(unknown, `no limit but ${limitNames.join(", ")}`, unknown);
   const given = Object.values(limits).filter((limit) => limit !== undefined);
   if (given.length === 0) {
     throw new BitwrightError("invalid-option", "a limit is missing", {
       where: "limits",
-      expected: "keep, maxDrop, reach, maxKl, maxSize, maxLatency, maxMacs, maxLossError, or several of them",
+      expected: `${limitNames.join(", ")}, or several of them`,
     });
   }
   if (keep !== undefined && !(isPositive(keep) && keep <= 1)) fail("keep", "a share in (0, 1]", keep);

@@ -5,6 +5,7 @@ import type { Band } from "./data/band.js";
 import { BitwrightError } from "./errors.js";
 import { type TargetName, targets } from "./export/targets/index.js";
 import { type Format, formats } from "./formats.js";
+import { demand } from "./given.js";
 import { type Method, type MethodName, methods } from "./methods.js";
 import { type SearchName, searches } from "./search/index.js";
 import {
@@ -129,6 +130,7 @@ export const defaults = {
  * @throws BitwrightError `invalid-option`.
  */
 export function resolveOptions(options: RunOptions): Options {
+  demand("options", options);
   const method = choice("method", options.method ?? defaults.method, keys(methods));
   const parts: Method = methods[method];
   return Object.freeze({

@@ -1,7 +1,8 @@
 import type { AnalysedSite, Analysis, Unfinished } from "./analysis.js";
 import type { BiasShifts } from "./calibrate/bias-correction.js";
 import { parseLatencyModel } from "./cost/parse-latency-model.js";
-import type { Field } from "./data/field.js";
+import { Field } from "./data/field.js";
+import { parseJson } from "./data/json.js";
 import { divergences } from "./evaluate/evaluator.js";
 import { formats } from "./formats.js";
 import { numbers, parseInteractions } from "./parse-interactions.js";
@@ -11,9 +12,11 @@ import { type CriterionName, criteria } from "./sensitivity/index.js";
 
 /**
  * Checks a saved analysis.
+ * @param source - Its JSON text, or the document itself.
  * @throws BitwrightError `invalid-data` that names the field.
  */
-export function parseAnalysis(root: Field): Analysis {
+export function parseAnalysis(source: string | object): Analysis {
+  const root = rootOf(source);
   const version = root.at("version");
   if (version.value !== 4) version.fail("4", "It was written by another version of bitwright; analyze again");
   const sites = root.at("sites").list().map(parseSite);
@@ -46,6 +49,11 @@ export function parseAnalysis(root: Field): Analysis {
     seconds: record(root.at("seconds"), (value) => value.number()),
     ...(unfinished.present && { unfinished: parseUnfinished(unfinished) }),
   };
+}
+
+function rootOf(source: string | object): Field {
+  if (source instanceof Field) return source;
+  return typeof source === "string" ? parseJson(source, "analysis") : new Field("analysis", "", source);
 }
 
 function parseRange(field: Field): readonly [number, number] {

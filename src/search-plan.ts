@@ -8,6 +8,7 @@ import type { Layout } from "./export/layout.js";
 import { exportModel } from "./export/qdq.js";
 import type { PlannedLayer } from "./export/targets/target.js";
 import type { LayerChoice } from "./formats.js";
+import { demand } from "./given.js";
 import { groupLayers } from "./groups.js";
 import { checkLimits } from "./limits.js";
 import type { Limits, Objective } from "./options.js";
@@ -64,6 +65,9 @@ export async function searchPlan(
   analysis: Analysis,
   options: SearchOptions,
 ): Promise<SearchOutcome> {
+  demand("workspace", workspace);
+  demand("analysis", analysis);
+  demand("options", options);
   const { target, model, layers, options: run } = workspace;
   const { limits, criterion, onProgress, signal } = options;
   checkLimits(limits);

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Analysis } from "./analysis.js";
 import type { Backend } from "./backend/backend.js";
 import { leastErrorScales } from "./calibrate/least-error-scales.js";
@@ -13,10 +14,11 @@ import { targets } from "./export/targets/index.js";
 import { hasReducedRange, type LayoutOptions, type PlannedLayer, type Target } from "./export/targets/target.js";
 import { quantizerOfWeight, type WeightScales } from "./export/weight-quantizer.js";
 import type { WeightFormat } from "./formats.js";
+import { demand } from "./given.js";
 import { type Change, cleanModel } from "./onnx/clean/index.js";
 import { Graph } from "./onnx/graph.js";
 import type { OnnxModel } from "./onnx/model.js";
-import type { Options } from "./options.js";
+import { type Options, resolveOptions } from "./options.js";
 import { roundTo } from "./round-to.js";
 import { readWeights } from "./rounded-weights.js";
 import { batchOfSamples, samplesInFront } from "./sample-order.js";
@@ -62,9 +64,13 @@ export async function openWorkspace(
   backend: Backend,
   original: OnnxModel,
   data: Dataset,
-  options: Options,
+  given: Options,
   known?: Pick<Analysis, "roundedWeights" | "reducesRange">,
 ): Promise<Workspace> {
+  demand("backend", backend);
+  demand("model", original);
+  demand("dataset", data);
+  const options = resolveOptions(given);
   requireSamples(data.splits, ["calibration", "search"]);
   const dataset = fitDataset(data, original);
   const { model, changes } = cleanModel(original, { given: dataset.constants });

@@ -97,6 +97,40 @@ type Argument<P> = P extends `out ${infer T extends keyof Arrays}[]`
 export type Arguments<F extends FunctionName> = ArgumentsOf<(typeof signatures)[F]>;
 type ArgumentsOf<P extends readonly Parameter[]> = { -readonly [I in keyof P]: Argument<P[I]> };
 
+const arrays: { readonly [T in keyof Arrays]: new () => Arrays[T] } = {
+  u8: Uint8Array,
+  i32: Int32Array,
+  u32: Uint32Array,
+  i64: BigInt64Array,
+  f32: Float32Array,
+  f64: Float64Array,
+  size: Float64Array,
+};
+
+/**
+ * Refuses arguments that are not of the types that a function of the engine declares, before anything of them is read.
+ * @throws BitwrightError `engine-failure`.
+ */
+export function checkArguments(name: FunctionName, args: readonly unknown[]): void {
+  for (const [i, parameter] of signatures[name].entries()) {
+    const value = args[i];
+    if (isOf(parameter, value)) continue;
+    throw new BitwrightError("engine-failure", "The engine was given something else than it takes", {
+      where: `${name}, argument ${i + 1}`,
+      expected: parameter,
+      received: ArrayBuffer.isView(value) ? value.constructor.name : String(value),
+    });
+  }
+}
+
+function isOf(parameter: Parameter, value: unknown): boolean {
+  const element = /(?:out )?(\w+)\[\]/.exec(parameter)?.[1];
+  if (element !== undefined) return value instanceof arrays[element as keyof Arrays];
+  if (typeof value !== "number") return false;
+  if (parameter === "f32" || parameter === "f64") return true;
+  return Number.isSafeInteger(value) && (parameter === "i32" || value >= 0);
+}
+
 /** The version of abi.h that {@link signatures} describe. */
 export const abiVersion = 4;
 

@@ -1,6 +1,8 @@
 import { BitwrightError } from "../errors.js";
+import { demand } from "../given.js";
 import type { Granularity } from "../quantizer.js";
 import { elementCount } from "../tensor.js";
+import { checkDims } from "./elements.js";
 
 /** An array seen as [outer, axis, inner], and how many quantizers it has. */
 export interface ArrayView {
@@ -14,6 +16,15 @@ const layouts: Record<Granularity["kind"], number> = { tensor: 0, channel: 1, bl
 
 /** @throws BitwrightError `invalid-option` when the tensor has no such axis or the block size is not a positive integer. */
 export function arrayView(dims: readonly number[], granularity: Granularity): ArrayView {
+  checkDims(dims);
+  demand("options", granularity, "granularity");
+  if (!Object.hasOwn(layouts, granularity.kind)) {
+    throw new BitwrightError("invalid-option", "There is no such granularity", {
+      where: "granularity.kind",
+      expected: Object.keys(layouts).join(", "),
+      received: String(granularity.kind),
+    });
+  }
   const layout = layouts[granularity.kind];
   if (granularity.kind === "tensor") return { extents: [1, elementCount(dims), 1, layout, 1], groups: 1 };
 

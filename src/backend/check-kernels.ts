@@ -1,13 +1,17 @@
 import { BitwrightError } from "../errors.js";
+import { demand } from "../given.js";
 import type { Quantizer } from "../quantizer.js";
 import { elementCount } from "../tensor.js";
 import { type ArrayView, arrayView } from "./array-view.js";
-import type { QuantizerSpec } from "./quantizer-spec.js";
+import type { QuantizerSpec, RangeMethod } from "./quantizer-spec.js";
 
 /** Refuses an array that is not a tensor of this shape, or weights that are not one for each element (none are allowed). */
 export function checkArray(x: Float32Array, dims: readonly number[], weights?: Float32Array): void {
+  demand("floats", x, "x");
+  demand("list", dims, "dims");
   const count = elementCount(dims);
   if (x.length !== count) throw misfit("x", dims, count, x.length);
+  if (weights !== undefined) demand("floats", weights, "weights");
   if (weights?.length && weights.length !== count) throw misfit("weights", dims, count, weights.length);
 }
 
@@ -31,9 +35,12 @@ function misfit(where: string, dims: readonly number[], count: number, length: n
 
 /** Refuses a quantizer that does not fit the tensor or has unusable scales; returns the tensor as the quantizer sees it. */
 export function checkQuantizer(dims: readonly number[], quantizer: Quantizer): ArrayView {
+  demand("options", quantizer, "quantizer");
   checkRange(quantizer);
   const view = arrayView(dims, quantizer.granularity);
   const { scales, zeroPoints, qmin, qmax } = quantizer;
+  demand("floats", scales, "scales");
+  demand("integers", zeroPoints, "zeroPoints");
   if (scales.length !== view.groups || zeroPoints.length !== view.groups) {
     throw unusable("scales", `${view.groups} scales and zero points`, `${scales.length} and ${zeroPoints.length}`);
   }
@@ -52,6 +59,16 @@ export function checkSpec(spec: QuantizerSpec): { qmin: number; qmax: number } {
   const { qmin = least, qmax = least + 2 ** bits - 1 } = spec;
   checkRange({ bits, signed, qmin, qmax });
   return { qmin, qmax };
+}
+
+/** The engine's codes of the ways to choose a range. */
+export const rangeMethodCodes: Readonly<Record<RangeMethod["kind"], number>> = { minmax: 0, percentile: 1, mse: 2 };
+
+/** Refuses what is no way to choose a range. */
+export function checkMethod(method: RangeMethod): void {
+  demand("options", method, "method");
+  if (Object.hasOwn(rangeMethodCodes, method.kind)) return;
+  throw unusable("method.kind", Object.keys(rangeMethodCodes).join(", "), String(method.kind));
 }
 
 /** The share of values that a percentile keeps. */

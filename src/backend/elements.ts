@@ -1,3 +1,5 @@
+import { BitwrightError } from "../errors.js";
+import { demand } from "../given.js";
 import { type DataType, elementCount, type Tensor, type TensorArrays } from "../tensor.js";
 
 /** bw_dtype of native/abi.h, with the typed array that holds the elements. */
@@ -17,7 +19,12 @@ const byCode = new Map(Object.entries(elements).map(([dtype, { code }]) => [code
 
 /** The engine's code of an element type. */
 export function elementCode(dtype: DataType): number {
-  return elements[dtype].code;
+  if (Object.hasOwn(elements, dtype)) return elements[dtype].code;
+  throw new BitwrightError("invalid-data", "The engine has no such element type", {
+    where: "dtype",
+    expected: Object.keys(elements).join(", "),
+    received: String(dtype),
+  });
 }
 
 /** The element type of an engine's code. */
@@ -32,5 +39,18 @@ export function emptyTensor(dtype: DataType, dims: readonly number[]): Tensor {
 
 /** The bytes of a typed array, shared with it. */
 export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  // Of an array whose memory went to another thread nothing can be made.
+  if (byteLength === 0) return new Uint8Array(0);
   return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** @throws BitwrightError `invalid-data` for what is no shape. */
+export function checkDims(dims: readonly number[], where = "dims"): readonly number[] {
+  demand("list", dims, where);
+  if (dims.every((size) => Number.isSafeInteger(size) && size >= 0)) return dims;
+  throw new BitwrightError("invalid-data", "The shape is not usable", {
+    where,
+    expected: "whole numbers, 0 or more",
+    received: `[${dims.join(", ")}]`,
+  });
 }

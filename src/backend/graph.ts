@@ -1,7 +1,9 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { BitwrightError } from "../errors.js";
+import { demand } from "../given.js";
 import { type DataType, elementCount, type Tensor } from "../tensor.js";
 import type { Backend } from "./backend.js";
-import { bytesOf, elementCode, elementType, emptyTensor } from "./elements.js";
+import { bytesOf, checkDims, elementCode, elementType, emptyTensor } from "./elements.js";
 import { GraphHandle } from "./graph-handle.js";
 import type {
   Abortable,
@@ -49,6 +51,9 @@ export class Graph {
 
   /** Loads a program as `encodeProgram` makes it. Nodes that the engine lacks fail only when they are run; {@link describe} tells which. */
   static async create(backend: Backend, program: Uint8Array, options: GraphOptions = {}): Promise<Graph> {
+    demand("backend", backend);
+    demand("bytes", program, "program");
+    demand("options", options);
     const target = new TextEncoder().encode(options.target ?? "");
     const precision = elementCode(options.precision ?? "float32");
     const id = new Uint32Array(1);
@@ -84,6 +89,7 @@ export class Graph {
   /** From the next run on exactly these node inputs read their tensor through a quantizer. */
   setEdges(edges: readonly EdgeQuantizer[]): Promise<void> {
     return this.#handle.inTurn(async () => {
+      demand("list", edges, "edges");
       const nodes = Int32Array.from(edges, (edge) => edge.node);
       const ports = Int32Array.from(edges, (edge) => edge.port);
       this.#handle.call("bw_graph_set_edges", nodes, ports, ...columns(edges), edges.length);
@@ -94,9 +100,12 @@ export class Graph {
   run(inputs: ReadonlyMap<number, Tensor>, options: RunOptions = {}): Promise<void> {
     const { values = [], keep = false, signal } = options;
     return this.#handle.inTurn(async () => {
-      for (const [value, { dtype, dims, data }] of inputs) {
+      demand("map", inputs, "inputs");
+      for (const [value, tensor] of inputs) {
+        demand("tensor", tensor, `inputs.get(${String(value)})`);
+        const { dtype, dims, data } = tensor;
         const bytes = bytesOf(data);
-        const dims64 = BigInt64Array.from(dims, BigInt);
+        const dims64 = BigInt64Array.from(checkDims(dims), BigInt);
         this.#handle.call("bw_graph_set_input", value, elementCode(dtype), dims64, dims.length, bytes, bytes.length);
       }
       this.#samples = batchSize(inputs);
@@ -137,6 +146,15 @@ export class Graph {
   /** Puts a loss on the last run, which must have kept its values. Returns the loss of each sample; their sum is what is differentiated. */
   loss(loss: Loss): Promise<Float64Array> {
     return this.#handle.inTurn(async () => {
+      demand("options", loss, "loss");
+      if (!Object.hasOwn(lossCodes, loss.kind)) {
+        const expected = Object.keys(lossCodes).join(", ");
+        throw new BitwrightError("invalid-option", "There is no such loss", {
+          where: "loss.kind",
+          expected,
+          received: `${loss.kind}`,
+        });
+      }
       const losses = new Float64Array(this.#samples);
       const bytes = loss.kind === "sum" ? new Uint8Array(0) : bytesOf(loss.target);
       const kind = lossCodes[loss.kind];
@@ -147,15 +165,19 @@ export class Graph {
 
   /** Back-propagates the loss to the listed initializers and activations. */
   gradient(values: readonly number[], { reset = true, signal }: GradientOptions = {}): Promise<void> {
-    return this.#handle.inTurn(
-      () => this.#handle.callAsync("bw_graph_gradient", Int32Array.from(values), values.length, reset ? 1 : 0),
-      signal,
-    );
+    return this.#handle.inTurn(async () => {
+      demand("list", values, "values");
+      await this.#handle.callAsync("bw_graph_gradient", Int32Array.from(values), values.length, reset ? 1 : 0);
+    }, signal);
   }
 
   /** Declares the directions of the coming tangents. */
-  setSites({ weights, edges = [], probes, perSample = false, seed = 0, firstSample = 0 }: Sites): Promise<void> {
+  setSites(sites: Sites): Promise<void> {
     return this.#handle.inTurn(async () => {
+      demand("options", sites, "sites");
+      const { weights, edges = [], probes, perSample = false, seed = 0, firstSample = 0 } = sites;
+      demand("list", weights, "weights");
+      demand("list", edges, "edges");
       const nodes = Int32Array.from(edges, (edge) => edge.node);
       const ports = Int32Array.from(edges, (edge) => edge.port);
       this.#handle.call(
@@ -206,6 +228,7 @@ export class Graph {
    */
   setErrors(errors: readonly TensorError[]): Promise<void> {
     return this.#handle.inTurn(async () => {
+      demand("list", errors, "errors");
       const values = Int32Array.from(errors, (error) => ("value" in error ? error.value : -1));
       const nodes = Int32Array.from(errors, (error) => ("value" in error ? -1 : error.node));
       const ports = Int32Array.from(errors, (error) => ("value" in error ? -1 : error.port));
@@ -234,6 +257,7 @@ export class Graph {
   /** Directions of the coming tangents: probe p moves along error `indices[p]` alone. At most 64; replaces the sites. */
   aim(indices: readonly number[]): Promise<void> {
     return this.#handle.inTurn(async () => {
+      demand("list", indices, "indices");
       this.#handle.call("bw_graph_aim", Int32Array.from(indices), indices.length);
       this.#probes = indices.length;
     });
@@ -249,6 +273,7 @@ export class Graph {
   /** Extremes of float values of the last run. */
   ranges(values: readonly number[]): Promise<ValueRange[]> {
     return this.#handle.inTurn(async () => {
+      demand("list", values, "values");
       const out = new Float64Array(3 * values.length);
       await this.#handle.callAsync("bw_graph_ranges", Int32Array.from(values), values.length, out);
       return values.map((_, i) => ({ min: out[3 * i]!, max: out[3 * i + 1]!, nonFinite: out[3 * i + 2]! }));
@@ -257,7 +282,9 @@ export class Graph {
 
   /** Adds the histogram of a value of the last run over [low, high] to `bins`; elements outside count in the outer bins. */
   histogram(value: number, low: number, high: number, bins: Float64Array): Promise<void> {
-    return this.#handle.inTurn(() => this.#handle.callAsync("bw_graph_histogram", value, low, high, bins, bins.length));
+    return this.#handle.inTurn(() =>
+      this.#handle.callAsync("bw_graph_histogram", value, low, high, bins, bins?.length ?? 0),
+    );
   }
 
   /** Adds the squared error of a value of the last run under each candidate quantizer to `sums`. */

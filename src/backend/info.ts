@@ -1,3 +1,4 @@
+import { demand } from "../given.js";
 import type { Backend } from "./backend.js";
 
 /** How quantization has to see an operator's inputs; a port is an input's index. */
@@ -26,11 +27,13 @@ export interface OpInfo extends OpPorts {
 
 /** The operators that the engine knows. */
 export function ops(backend: Backend): OpInfo[] {
+  demand("backend", backend);
   return readJson((...text) => backend.call("bw_ops", ...text)) as OpInfo[];
 }
 
 /** The sets of kernels that can run on this machine, best first: `avx512/fast`, `avx512/strict`, ... */
 export function targets(backend: Backend): string[] {
+  demand("backend", backend);
   return readJson((...text) => backend.call("bw_targets", ...text)) as string[];
 }
 

@@ -8,13 +8,20 @@
  * @throws BitwrightError `invalid-data` when an array does not fit its shape, `invalid-option` when a quantizer or a method is not usable.
  */
 import { BitwrightError } from "../errors.js";
+import { demand } from "../given.js";
 import type { Quantizer } from "../quantizer.js";
 import { arrayView } from "./array-view.js";
 import type { Backend } from "./backend.js";
-import { checkArray, checkFinite, checkQuantizer, checkShare, checkSpec } from "./check-kernels.js";
+import {
+  checkArray,
+  checkFinite,
+  checkMethod,
+  checkQuantizer,
+  checkShare,
+  checkSpec,
+  rangeMethodCodes,
+} from "./check-kernels.js";
 import type { QuantizerSpec, RangeMethod } from "./quantizer-spec.js";
-
-const methodCodes: Record<RangeMethod["kind"], number> = { minmax: 0, percentile: 1, mse: 2 };
 
 /** Quantizes and dequantizes: the values that an engine with these codes computes with. */
 export async function fakeQuantize(
@@ -23,6 +30,7 @@ export async function fakeQuantize(
   dims: readonly number[],
   quantizer: Quantizer,
 ): Promise<Float32Array> {
+  demand("backend", backend);
   checkArray(x, dims);
   const { extents, groups } = checkQuantizer(dims, quantizer);
   const { scales, zeroPoints, qmin, qmax } = quantizer;
@@ -38,6 +46,7 @@ export async function quantizeLinear(
   dims: readonly number[],
   quantizer: Quantizer,
 ): Promise<Int32Array> {
+  demand("backend", backend);
   checkArray(x, dims);
   const { extents, groups } = checkQuantizer(dims, quantizer);
   const { scales, zeroPoints, qmin, qmax } = quantizer;
@@ -59,6 +68,8 @@ export async function quantizationError(
   candidates: readonly Quantizer[],
   weights: Float32Array = new Float32Array(0),
 ): Promise<Float64Array[]> {
+  demand("backend", backend);
+  demand("list", candidates, "candidates");
   const [first] = candidates;
   if (first === undefined) return [];
   checkArray(x, dims, weights);
@@ -103,6 +114,9 @@ export async function searchScale(
   spec: QuantizerSpec,
   method: RangeMethod = { kind: "minmax" },
 ): Promise<Quantizer> {
+  demand("backend", backend);
+  demand("options", spec, "spec");
+  checkMethod(method);
   const { bits, signed, granularity } = spec;
   const { qmin, qmax } = checkSpec(spec);
   const weights = (method.kind === "mse" ? method.weights : undefined) ?? new Float32Array(0);
@@ -119,7 +133,7 @@ export async function searchScale(
     weights.length,
     ...extents,
     groups,
-    methodCodes[method.kind],
+    rangeMethodCodes[method.kind],
     share,
     spec.symmetric ? 1 : 0,
     qmin,

@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import { totalmem } from "node:os";
-import { checkVersion, engineError, type FunctionName } from "./abi.js";
+import { checkArguments, checkVersion, engineError, type FunctionName } from "./abi.js";
 import type { Backend } from "./backend.js";
 
 /** What native/addon.cc exports: null is BW_OK. */
@@ -33,10 +33,12 @@ export function loadNative(path: string): Backend {
     name: "native",
     memory: Math.floor(engineShare * usableMemory()),
     call(name, ...args) {
+      checkArguments(name, args);
       const failure = addon.sync[name](...args);
       if (failure !== null) throw engineError(failure.status, failure.details);
     },
     async callAsync(name, ...args) {
+      checkArguments(name, args);
       const failure = await addon.async[name](...args);
       if (failure !== null) throw engineError(failure.status, failure.details);
     },

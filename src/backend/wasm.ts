@@ -1,5 +1,5 @@
 import { BitwrightError } from "../errors.js";
-import { type Arguments, checkVersion, engineError, type FunctionName, signatures } from "./abi.js";
+import { type Arguments, checkArguments, checkVersion, engineError, type FunctionName, signatures } from "./abi.js";
 import type { Backend } from "./backend.js";
 import { bytesOf } from "./elements.js";
 
@@ -96,6 +96,7 @@ class WasmBackend implements Backend {
   /** Copies the arrays in, calls, and copies the `out` ones back. */
   #run(name: FunctionName, args: Values): number {
     if (this.#trap !== undefined) throw stopped(this.#trap);
+    checkArguments(name, args);
     const parameters: readonly string[] = signatures[name];
     const pointers: number[] = [];
     try {

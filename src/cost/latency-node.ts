@@ -1,5 +1,6 @@
 import { BitwrightError } from "../errors.js";
 import type { ModelSource, SessionOptions } from "../export/session-node.js";
+import { demand } from "../given.js";
 import { type Control, Stage } from "../progress.js";
 import { quantile } from "../quantile.js";
 import type { Feeds } from "../tensor.js";
@@ -32,12 +33,17 @@ export async function measureLatency(
   feeds: Feeds,
   options: LatencyOptions = {},
 ): Promise<Latency[]> {
+  demand("list", models, "models");
+  demand("options", feeds, "feeds");
+  demand("options", options);
   const { repeats = 50, warmup = 5 } = options;
-  if (!Number.isInteger(repeats) || repeats < 1) {
-    throw new BitwrightError("invalid-option", "repeats is not a number of runs", {
-      expected: "a whole number, 1 or more",
-      received: `${repeats}`,
-    });
+  for (const [where, runs, least] of [
+    ["repeats", repeats, 1],
+    ["warmup", warmup, 0],
+  ] as const) {
+    if (Number.isSafeInteger(runs) && runs >= least) continue;
+    const expected = `a whole number, ${least} or more`;
+    throw new BitwrightError("invalid-option", "not a number of runs", { where, expected, received: `${runs}` });
   }
   const stage = new Stage(options, "measure", repeats + warmup);
   const times = models.map(() => new Float64Array(repeats));

@@ -152,7 +152,13 @@ function bytesOf(array: Int32Array): Uint8Array {
 
 function indicesOf({ splits, size }: DatasetParts, selection: Selection): Uint32Array {
   if (selection === "all") return Uint32Array.from({ length: size }, (_, i) => i);
-  if (typeof selection === "string") return splits[selection];
+  if (typeof selection === "string") {
+    if (Object.hasOwn(splits, selection)) return splits[selection];
+    throw new BitwrightError("invalid-option", "no such split", {
+      expected: `all, ${Object.keys(splits).join(", ")}, or indices`,
+      received: selection,
+    });
+  }
   return Uint32Array.from(selection, (index) => {
     if (Number.isInteger(index) && index >= 0 && index < size) return index;
     throw new BitwrightError("invalid-option", "no such sample", {

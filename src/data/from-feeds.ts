@@ -1,4 +1,6 @@
 import { BitwrightError } from "../errors.js";
+import { demand } from "../given.js";
+import { typedArrays } from "../onnx/typed-arrays.js";
 import { type DataType, elementCount, type Feeds, type Tensor } from "../tensor.js";
 import { classLabels } from "./class-labels.js";
 import { dataTypes, isFloat } from "./convert.js";
@@ -40,6 +42,10 @@ export interface DatasetFromOptions {
  * @throws BitwrightError `invalid-data` for tensors that do not fit each other.
  */
 export async function datasetFrom(source: FeedSource, options: DatasetFromOptions = {}): Promise<Dataset> {
+  if (typeof source !== "object" || source === null) {
+    fail("feeds", "no tensors", "tensors by the names of the inputs, or an iterable of such feeds", String(source));
+  }
+  demand("options", options);
   const samples = await collect(source);
   const inputs = [...samples].map(([name, list]) => samplesInput(name, list.dtype, list.samples));
   const size = inputs[0]?.size ?? fail("feeds", "no samples", "one sample or more", "none");
@@ -47,7 +53,7 @@ export async function datasetFrom(source: FeedSource, options: DatasetFromOption
   const sequences = options.sequences && sequencesOfIds(options.sequences, size, "sequences");
   const states = openStates(options.states ?? {}, size, sequences);
   const choose = parseSplits(new Field("options", "splits", splits), sequences === undefined ? "samples" : "sequences");
-  const labels = options.labels && classLabels(Int32Array.from(options.labels), size, "labels");
+  const labels = options.labels && classLabels(Int32Array.from(options.labels, wholeLabel), size, "labels");
   const targets = options.targets && targetsInput(options.targets, size);
   const judged = isChoice(metric)
     ? parseMetric(new Field("options", "metric", metric), labels !== undefined)
@@ -70,6 +76,12 @@ export async function datasetFrom(source: FeedSource, options: DatasetFromOption
   });
 }
 
+/** An array of integers would cut off what a number has behind its point. */
+function wholeLabel(label: number, index: number): number {
+  if (Number.isSafeInteger(label)) return label;
+  fail("labels", "not a class number", "whole numbers", `${label} for sample ${index}`);
+}
+
 function openStates(states: Readonly<Record<string, StateInput>>, size: number, sequences: Sequences | undefined) {
   return new Field("options", "states", states).entries().map(([name, field]) => {
     if (sequences === undefined) fail("sequences", "states are carried through sequences", "sequences", "none");
@@ -90,7 +102,8 @@ interface Column {
 async function collect(source: FeedSource): Promise<ReadonlyMap<string, Column>> {
   const columns = new Map<string, Column>();
   for await (const feeds of isIterable(source) ? source : [source as Feeds]) {
-    const entries = Object.entries(feeds);
+    const entries = Object.entries(feeds ?? {});
+    for (const [name, tensor] of entries) checkTensor(name, tensor);
     if (columns.size === 0) for (const [name, { dtype }] of entries) columns.set(name, { dtype, samples: [] });
     const names = [...columns.keys()];
     if (entries.length !== names.length || !names.every((name) => Object.hasOwn(feeds, name))) {
@@ -112,11 +125,26 @@ function isIterable(source: FeedSource): source is Iterable<Feeds> | AsyncIterab
   return Symbol.asyncIterator in source || Symbol.iterator in source;
 }
 
+/** Before anything of it is used: programs without types hand over whatever they have. */
+function checkTensor(name: string, tensor: Tensor): void {
+  demand("options", tensor, name);
+  const { dtype, dims, data } = tensor;
+  if (!dataTypes.includes(dtype)) fail(name, "unknown element type", dataTypes.join(", "), String(dtype));
+  demand("list", dims, `${name}.dims`);
+  if (dims.length === 0) {
+    fail(name, "a scalar has no samples", "a tensor whose first axis is the samples", "no axes");
+  }
+  const array = typedArrays[dtype];
+  if (!(data instanceof array)) {
+    const received = (data as unknown)?.constructor?.name ?? String(data);
+    fail(`${name}.data`, "not the array of its element type", `${array.name} for ${dtype}`, received);
+  }
+}
+
 /** Copies, because a generator may use its buffers again. */
 function split(name: string, { dtype, dims, data }: Tensor): Sample[] {
   const [size, ...rest] = dims;
   const stride = elementCount(rest);
-  if (!dataTypes.includes(dtype)) fail(name, "unknown element type", dataTypes.join(", "), String(dtype));
   if (size === undefined || size * stride !== data.length || data.length === 0) {
     fail(name, "unusable tensor", `${elementCount(dims)} elements, samples first`, `${data.length} elements`);
   }
@@ -128,6 +156,7 @@ function split(name: string, { dtype, dims, data }: Tensor): Sample[] {
 }
 
 function targetsInput(targets: Tensor, size: number): InputReader {
+  checkTensor("targets", targets);
   const samples = split("targets", targets);
   if (samples.length !== size) fail("targets", "as many as samples", String(size), String(samples.length));
   return samplesInput("targets", targets.dtype, samples);

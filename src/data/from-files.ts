@@ -1,4 +1,5 @@
 import { BitwrightError } from "../errors.js";
+import { demand } from "../given.js";
 import type { Dataset } from "./dataset.js";
 import { Field } from "./field.js";
 import { memoryFiles } from "./files.js";
@@ -25,6 +26,7 @@ export async function datasetFromFiles(
   files: Readonly<Record<string, Uint8Array | Blob>>,
   { metric, decodeImage = noDecoder }: DatasetFromFilesOptions = {},
 ): Promise<Dataset> {
+  demand("options", files, "files");
   const root = typeof manifest === "string" ? parseJson(manifest, "manifest") : new Field("manifest", "", manifest);
   const own = metric && customMetric(metric, "metric");
   return openManifest(root, { files: memoryFiles(files), decodeImage }, own);

@@ -5,6 +5,7 @@ import type { GraphOptions, NodeInfo } from "../backend/graph-types.js";
 import { modelInputs } from "../data/check-model.js";
 import type { Outputs } from "../data/metrics/scorer.js";
 import { BitwrightError } from "../errors.js";
+import { demand } from "../given.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { type EncodedProgram, encodeProgram } from "../onnx/program.js";
 import type { Feeds, Tensor } from "../tensor.js";
@@ -41,6 +42,8 @@ export class EngineModel {
    * @throws BitwrightError `unsupported-op` that names every node the engine lacks.
    */
   static async create(backend: Backend, model: OnnxModel, options: GraphOptions = {}): Promise<EngineModel> {
+    demand("model", model);
+    demand("options", options);
     checkInputs(model, options);
     const { program, ...names } = encodeProgram(model, { leaveOut: true });
     const graph = await Graph.create(backend, program, options);

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { demand } from "../given.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { readModelFile } from "../onnx/model-node.js";
 import { compareFusion, type FusionReport } from "./fusion.js";
@@ -15,6 +16,8 @@ import { openSession } from "./session-node.js";
  * @throws BitwrightError `runtime-missing`; `invalid-model` when the runtime does not take the file; `io`.
  */
 export async function inspectFusion(model: OnnxModel, layout: Layout, path: string): Promise<FusionReport> {
+  demand("model", model);
+  demand("layout", layout);
   const folder = await mkdtemp(join(tmpdir(), "bitwright-"));
   try {
     const optimizedPath = join(folder, "optimized.onnx");

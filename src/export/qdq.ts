@@ -1,5 +1,6 @@
 import { BitwrightError } from "../errors.js";
 import type { WeightFormat } from "../formats.js";
+import { demand } from "../given.js";
 import { cloneMessage } from "../onnx/clone.js";
 import type { NodeProto } from "../onnx/generated/onnx_pb.js";
 import { Graph } from "../onnx/graph.js";
@@ -18,6 +19,8 @@ import { StoredWeights } from "./stored-weights.js";
  * @param model - The cleaned float model that the layout was made for.
  */
 export function exportModel(model: OnnxModel, layout: Layout): OnnxModel {
+  demand("model", model);
+  demand("layout", layout);
   const needed = neededVersions(layout);
   const proto = cloneMessage(upgradeOpset(model, needed.opset).model.proto);
   if (proto.irVersion < needed.ir) proto.irVersion = needed.ir;

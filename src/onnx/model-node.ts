@@ -3,6 +3,7 @@ import { readdir, realpath, rm, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BitwrightError } from "../errors.js";
+import { demand } from "../given.js";
 import { chunkBytes, guardIo, openToRead, replaceFiles } from "../io-node.js";
 import { cloneMessage } from "./clone.js";
 import { attachExternalData, type ExternalFile, externalLocations } from "./external-data.js";
@@ -69,6 +70,8 @@ export interface WriteFileOptions {
  * @throws BitwrightError `io`.
  */
 export async function writeModelFile(model: OnnxModel, path: string, options: WriteFileOptions = {}): Promise<void> {
+  demand("model", model);
+  demand("path", path);
   // A margin under the 2 GiB that a protocol buffer can hold.
   const externalAbove = options.externalAbove ?? 1.5e9;
   const old = await ownDataFiles(path);

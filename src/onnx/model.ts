@@ -1,5 +1,6 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BitwrightError } from "../errors.js";
+import { demand } from "../given.js";
 import { attachExternalData, externalFiles } from "./external-data.js";
 import { type GraphProto, type ModelProto, ModelProtoSchema } from "./generated/onnx_pb.js";
 import { rawLength } from "./lazy-bytes.js";
@@ -24,6 +25,8 @@ export interface ReadOptions {
  * @throws BitwrightError `invalid-model`.
  */
 export function readModel(bytes: Uint8Array, options: ReadOptions = {}): OnnxModel {
+  demand("bytes", bytes);
+  demand("options", options);
   const proto = decodeModel(bytes);
   attachExternalData(proto, externalFiles(options.externalData ?? {}));
   return { proto, graph: validateModel(proto) };
@@ -54,6 +57,7 @@ const largestFile = 2 ** 31 - 1;
  * @throws BitwrightError `io` for more than 2 GiB, which the format cannot hold in one file.
  */
 export function writeModel(model: OnnxModel): Uint8Array {
+  demand("model", model);
   const size = storedBytes(model.proto);
   if (size > largestFile) {
     throw new BitwrightError("io", "the model is too large for one ONNX file", {

@@ -27,6 +27,7 @@
  * and in the values' types. An input that has a default value is an initializer, not an input.
  */
 import { BitwrightError } from "../errors.js";
+import { demand } from "../given.js";
 import { elementCount } from "../tensor.js";
 import { dataTypeCode, dataTypeInfo, dataTypeName } from "./data-types.js";
 import {
@@ -69,6 +70,7 @@ const valueFlags = { input: 1, output: 2, initializer: 4 } as const;
  * @throws BitwrightError `unsupported-op` that lists every tensor whose element type the engine does not know.
  */
 export function encodeProgram(model: OnnxModel, { leaveOut = false }: EncodeOptions = {}): EncodedProgram {
+  demand("model", model);
   const { graph } = model;
   const nodes = topologicalOrder(graph.node);
   const stored = new StoredTensors(graph, nodes, leaveOut);

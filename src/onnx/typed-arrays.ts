@@ -2,6 +2,7 @@ import type { DataType, TensorArrays } from "../tensor.js";
 
 export interface TypedArrayConstructor<A> {
   readonly BYTES_PER_ELEMENT: number;
+  readonly name: string;
   new (buffer: ArrayBufferLike, byteOffset: number, length: number): A;
   from(values: ArrayLike<unknown>): A;
 }

@@ -1,3 +1,4 @@
+import { demand } from "../../given.js";
 import type { Tensor } from "../../tensor.js";
 import { cloneMessage } from "../clone.js";
 import { Graph } from "../graph.js";
@@ -63,6 +64,8 @@ export interface CleanResult {
  * name, nodes are in topological order and constants are initializers. The given model stays as it is.
  */
 export function cleanModel(model: OnnxModel, options: CleanOptions = {}): CleanResult {
+  demand("model", model);
+  demand("options", options);
   const { passes = cleanPasses } = options;
   const given = new Map(Object.entries(options.given ?? {}));
   const proto = cloneMessage(model.proto);
