@@ -14,10 +14,11 @@ thread_local std::string last_error;
 
 }  // namespace
 
-void remember_error(bw_status status, const std::string& message, const std::string& where) {
+void remember_error(bw_status status, const std::string& message, const std::string& where, NeededMemory needed) {
   JsonWriter json;
   json.begin_object().key("status").value(static_cast<int>(status)).key("message").value(message);
   if (!where.empty()) json.key("where").value(where);
+  if (needed.bytes > 0) json.key("needed").raw(std::to_string(needed.bytes)).key("enough").value(needed.enough);
   last_error = json.end_object().text();
 }
 
@@ -34,7 +35,7 @@ void give_text(const std::string& text, uint8_t* out, bw_size capacity, bw_size*
 
 }  // namespace bitwright
 
-int32_t bw_abi_version(void) { return 4; }
+int32_t bw_abi_version(void) { return 5; }
 
 int32_t bw_last_error(uint8_t* out, bw_size capacity, bw_size* length) {
   // Not guarded: a failure here must not replace the failure asked for.

@@ -5,7 +5,7 @@
 //
 // Rules
 // - A call returns BW_OK or the kind of its failure; bw_last_error then holds the details for the calling thread as JSON
-//   {"message", "expected"?, "received"?, "where"?, "remedy"?}.
+//   {"message", "where"?, "needed"?, "enough"?}, the last two of BW_OUT_OF_MEMORY: bytes of memory, and whether they are about enough or only the least.
 // - Callers own every array. The engine copies what it keeps and writes only to parameters marked `out`.
 // - A graph is a handle; a wrong or destroyed one is an error. Calls on one graph must not overlap, except bw_graph_cancel.
 // - Text is UTF-8 with a length. Text results: call with capacity 0 for the length, then with room for it.
@@ -75,7 +75,7 @@ BW_API int32_t bw_graph_cancel(bw_graph graph, int32_t cancelled);
 // {nodes: [{supported, differentiable, weightPort, channelAxis, biasPort, dataPorts}]} in node order, as JSON.
 BW_API int32_t bw_graph_describe(bw_graph graph, uint8_t* out, bw_size capacity, bw_size* length);
 
-// Sets a graph input for the next bw_graph_forward.
+// Sets a graph input for the next bw_graph_forward. What the last one left is gone.
 BW_API int32_t bw_graph_set_input(bw_graph graph, int32_t value, int32_t dtype, const int64_t* dims, int32_t rank, const uint8_t* data,
                                   bw_size bytes);
 // Replaces the elements of a float initializer (a fake-quantized weight, say); count 0 restores the model's own. Of an initializer whose elements the
@@ -85,8 +85,18 @@ BW_API int32_t bw_graph_set_constant(bw_graph graph, int32_t value, const float*
 BW_API int32_t bw_graph_set_edges(bw_graph graph, const int32_t* nodes, const int32_t* ports, const float* scales, const int32_t* zero_points,
                                   const int32_t* qmins, const int32_t* qmaxs, int32_t count);
 
-// Runs the graph on the inputs set. keep 0: only `values` (and graph outputs) can be read after; 1: everything stays for derivatives.
+enum bw_keep {
+  BW_KEEP_NONE = 0,      // only the listed values and the graph's outputs can be read after
+  BW_KEEP_ALL = 1,       // everything stays for derivatives
+  BW_KEEP_SEGMENTS = 2,  // what is between them is computed again, part by part, where derivatives or bw_graph_read need it: less memory, the same bits
+};
+// Runs the graph on the inputs set. Tangents are there for the listed values and the graph's outputs, and for everything after BW_KEEP_ALL.
 BW_API int32_t bw_graph_forward(bw_graph graph, int32_t keep, const int32_t* values, int32_t count);
+
+// Lets go of what the last run left, so that there is room for something else.
+BW_API int32_t bw_graph_forget(bw_graph graph);
+// Bytes that the graph's tensors hold, and the most that they held since this was last asked.
+BW_API int32_t bw_graph_memory(bw_graph graph, bw_size* out_live, bw_size* out_peak);
 
 // Shape and type of a value after a forward run. out_dims has room for 16.
 BW_API int32_t bw_graph_shape(bw_graph graph, int32_t value, int32_t* out_dtype, int32_t* out_rank, int64_t* out_dims);

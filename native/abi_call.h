@@ -11,7 +11,7 @@
 namespace bitwright {
 
 // Details of this thread's last failure, for bw_last_error.
-void remember_error(bw_status status, const std::string& message, const std::string& where);
+void remember_error(bw_status status, const std::string& message, const std::string& where, NeededMemory needed = {});
 
 template <class Body>
 int32_t guarded_call(const Body& body) {
@@ -19,7 +19,7 @@ int32_t guarded_call(const Body& body) {
     body();
     return BW_OK;
   } catch (const EngineError& error) {
-    remember_error(error.status(), error.what(), error.where());
+    remember_error(error.status(), error.what(), error.where(), error.needed());
     return error.status();
   } catch (const std::bad_alloc&) {
     remember_error(BW_OUT_OF_MEMORY, "no memory is left", "");

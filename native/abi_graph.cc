@@ -131,13 +131,28 @@ int32_t bw_graph_set_edges(bw_graph graph, const int32_t* nodes, const int32_t* 
 }
 
 int32_t bw_graph_forward(bw_graph graph, int32_t keep, const int32_t* values, int32_t count) {
-  return guarded_call([&] { registry().get(graph)->forward(keep != 0, list(values, count)); });
+  return guarded_call([&] {
+    if (keep < BW_KEEP_NONE || keep > BW_KEEP_SEGMENTS) invalid_argument("there is no way " + std::to_string(keep) + " to keep values");
+    registry().get(graph)->forward(static_cast<bw_keep>(keep), list(values, count));
+  });
+}
+
+int32_t bw_graph_forget(bw_graph graph) {
+  return guarded_call([&] { registry().get(graph)->forget_run(); });
+}
+
+int32_t bw_graph_memory(bw_graph graph, bw_size* out_live, bw_size* out_peak) {
+  return guarded_call([&] {
+    const std::shared_ptr<Graph> owner = registry().get(graph);
+    *out_peak = static_cast<bw_size>(owner->take_peak());
+    *out_live = static_cast<bw_size>(owner->live());
+  });
 }
 
 int32_t bw_graph_shape(bw_graph graph, int32_t value, int32_t* out_dtype, int32_t* out_rank, int64_t* out_dims) {
   return guarded_call([&] {
     const std::shared_ptr<Graph> owner = registry().get(graph);
-    const Tensor& tensor = owner->primal(value);
+    const Tensor& tensor = owner->described(value);
     if (tensor.rank() > 16) unsupported("a value of rank " + std::to_string(tensor.rank()));
     *out_dtype = tensor.dtype();
     *out_rank = tensor.rank();

@@ -162,6 +162,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   BIND(bw_graph_set_constant);
   BIND(bw_graph_set_edges);
   BIND(bw_graph_forward);
+  BIND(bw_graph_forget);
+  BIND(bw_graph_memory);
   BIND(bw_graph_shape);
   BIND(bw_graph_read);
   BIND(bw_graph_loss);

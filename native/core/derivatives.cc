@@ -59,13 +59,13 @@ void Graph::check_moving_edge(int node, int port) const {
     throw EngineError(BW_UNSUPPORTED, "reads '" + value.name + "', which is " + what + ", at input " + std::to_string(port) + ": it has no derivative there", source.name);
   };
   if (value.constant) refuse("constant");
-  if (value.primal && !is_float(value.primal.dtype())) refuse(dtype_name(value.primal.dtype()));
+  if (!is_float(value.primal.dtype())) refuse(dtype_name(value.primal.dtype()));
 }
 
 std::vector<double> Graph::set_loss(bw_loss kind, int value, const uint8_t* target, size_t bytes) {
   check_derivatives_ready();
   if (kind < BW_CROSS_ENTROPY || kind > BW_SUM) invalid_argument("unknown loss " + std::to_string(kind));
-  const Tensor& z = primal(value);
+  const Tensor z = primal(value);
   if (!is_float(z.dtype())) invalid_argument("a loss needs a float value; '" + values_[value].name + "' is " + dtype_name(z.dtype()));
   const bool labels = kind == BW_CROSS_ENTROPY;
   if (bytes % sizeof(float) != 0) invalid_argument("a loss's target has elements of four bytes");
@@ -93,7 +93,7 @@ std::vector<bool> Graph::downstream(std::vector<bool> roots, const std::set<std:
     for (size_t port = 0; port < node.inputs.size() && !reached; ++port) reached = edges.count({static_cast<int>(n), static_cast<int>(port)}) != 0;
     if (!reached) continue;
     for (int output : node.outputs)
-      if (output >= 0 && values_[output].primal && is_float(values_[output].primal.dtype())) roots[output] = true;
+      if (output >= 0 && is_float(values_[output].primal.dtype())) roots[output] = true;
   }
   return roots;
 }
@@ -151,7 +151,7 @@ void Graph::set_direction(int index, int probe, const float* data, size_t count)
   const int value = site.value >= 0 ? site.value : nodes_[site.node].source.inputs[site.port];
   Tensor direction;
   if (count != 0) {
-    const Tensor& like = primal(value);
+    const Tensor& like = described(value);
     if (static_cast<int64_t>(count) != like.count())
       invalid_argument("a direction for '" + values_[value].name + "' has " + std::to_string(like.count()) + " elements, not " + std::to_string(count));
     direction = Tensor(buffers_, real_, like.shape());
@@ -283,42 +283,51 @@ void Graph::add_tangents(Context& context, int index, double* forms) {
 }
 
 template <class T>
-void Graph::tangent_pass(double* forms) {
+void Graph::tangent_node(int index, double* forms) {
   const auto is_site = [&](int value) {
     return std::any_of(sites_.begin(), sites_.end(), [&](const Site& site) { return site.value == value && !site.all_zero(); });
   };
+  Node& node = nodes_[index];
+  if (node.constant) return;
+  Context context = context_for(index);
+  add_tangents<T>(context, index, forms);
+  const bool moved = std::any_of(context.in_tangent.begin(), context.in_tangent.end(), [](const Tensor& t) { return static_cast<bool>(t); }) ||
+                     std::any_of(node.source.inputs.begin(), node.source.inputs.end(), [&](int i) { return i >= 0 && is_site(i); });
+  const bool aimed = !node.op->contracts_weights() && aims_at(node.source);
+  if (!moved && !aimed) return;
+  for (size_t i = 0; i < node.source.inputs.size(); ++i)
+    if (node.source.inputs[i] >= 0) context.in[i] = values_[node.source.inputs[i]].primal;
+  bool any_float = false;
+  for (size_t o = 0; o < node.source.outputs.size(); ++o) {
+    if (node.source.outputs[o] < 0) continue;
+    context.out[o] = values_[node.source.outputs[o]].primal;
+    any_float = any_float || is_float(context.out[o].dtype());
+  }
+  if (!any_float) return;
+  context.out_tangent.resize(context.out.size());
+  guarded(index, [&] {
+    if (moved) {
+      node.op->tangent(context);
+      context.check_tangents_asked();
+    }
+    if (aimed) add_aimed_weights<T>(context, index);
+  });
+  for (size_t o = 0; o < node.source.outputs.size(); ++o)
+    if (node.source.outputs[o] >= 0) values_[node.source.outputs[o]].tangent = std::move(context.out_tangent[o]);
+}
+
+template <class T>
+void Graph::tangent_pass(double* forms) {
   for (const Site& site : sites_)
     if (site.value < 0) check_moving_edge(site.node, site.port);
   for (Value& value : values_) value.tangent = Tensor();
-  for (size_t n = 0; n < nodes_.size(); ++n) {
+  let_go_all();
+  for (int n = 0; n < static_cast<int>(nodes_.size()); ++n) {
     check_cancelled();
-    Node& node = nodes_[n];
-    if (node.constant) continue;
-    Context context = context_for(static_cast<int>(n));
-    add_tangents<T>(context, static_cast<int>(n), forms);
-    const bool moved = std::any_of(context.in_tangent.begin(), context.in_tangent.end(), [](const Tensor& t) { return static_cast<bool>(t); }) ||
-                       std::any_of(node.source.inputs.begin(), node.source.inputs.end(), [&](int i) { return i >= 0 && is_site(i); });
-    const bool aimed = !node.op->contracts_weights() && aims_at(node.source);
-    if (!moved && !aimed) continue;
-    for (size_t i = 0; i < node.source.inputs.size(); ++i)
-      if (node.source.inputs[i] >= 0) context.in[i] = values_[node.source.inputs[i]].primal;
-    bool any_float = false;
-    for (size_t o = 0; o < node.source.outputs.size(); ++o) {
-      if (node.source.outputs[o] < 0) continue;
-      context.out[o] = values_[node.source.outputs[o]].primal;
-      any_float = any_float || is_float(context.out[o].dtype());
-    }
-    if (!any_float) continue;
-    context.out_tangent.resize(context.out.size());
-    guarded(static_cast<int>(n), [&] {
-      if (moved) {
-        node.op->tangent(context);
-        context.check_tangents_asked();
-      }
-      if (aimed) add_aimed_weights<T>(context, static_cast<int>(n));
-    });
-    for (size_t o = 0; o < node.source.outputs.size(); ++o)
-      if (node.source.outputs[o] >= 0) values_[node.source.outputs[o]].tangent = std::move(context.out_tangent[o]);
+    if (recomputes_) run_again(n);
+    // What nodes keep for the forms is kept when the reverse sweep comes to their segment.
+    tangent_node<T>(n, recomputes_ ? nullptr : forms);
+    if (recomputes_) let_go_behind(n);
   }
 }
 
@@ -402,75 +411,110 @@ void Graph::collect(Context& context, const Sweep& sweep, int index) {
   }
 }
 
+bool Graph::has_cotangent(int node) const {
+  const std::vector<int>& outputs = nodes_[node].source.outputs;
+  return !nodes_[node].constant && std::any_of(outputs.begin(), outputs.end(), [&](int o) { return o >= 0 && values_[o].adjoint; });
+}
+
+template <class T>
+void Graph::reverse_node(const Sweep& sweep, int n) {
+  const bool any = has_cotangent(n);
+  Node& node = nodes_[n];
+  Context context = context_for(n);
+  context.batch = sweep.batch;
+  context.first = sweep.first;
+  context.out_adjoint.resize(node.source.outputs.size());
+  for (size_t o = 0; o < node.source.outputs.size(); ++o) {
+    const int output = node.source.outputs[o];
+    if (output < 0) continue;
+    Value& value = values_[output];
+    context.out[o] = value.primal;
+    context.out_adjoint[o] = value.adjoint;
+    if (!sweep.kept[output]) value.adjoint = Tensor();
+    if (sweep.first > 0) value.tangent = Tensor();
+  }
+  if (!any) return;
+  context.adjoints.resize(node.source.inputs.size());
+  context.parameters.resize(node.source.inputs.size());
+  for (size_t i = 0; i < node.source.inputs.size(); ++i) {
+    const int input = node.source.inputs[i];
+    if (input < 0) continue;
+    Value& value = values_[input];
+    context.in[i] = value.primal;
+    if (!is_float(value.primal.dtype())) continue;
+    Context::AdjointSlot& slot = context.adjoints[i];
+    if (sweep.parameters[input]) {
+      std::vector<double>& sums = sweep.first > 0 ? value.products : value.parameter_adjoint;
+      context.parameters[i] = {sums.data(), sweep.first, sweep.first > 0 ? request_.probes : 1};
+      slot.wanted = true;
+    } else if (!value.constant) {
+      const bool edge = sweep.edges.count({n, static_cast<int>(i)}) != 0;
+      slot.wanted = sweep.active[input] || edge;
+      if (sweep.active[input] && !edge && value.adjoint) {
+        slot.tensor = std::move(value.adjoint);
+        slot.started = true;
+        value.adjoint = Tensor();
+      }
+    }
+  }
+  if (sweep.first > 0) add_tangents<T>(context, n, sweep.forms);
+  guarded(n, [&] {
+    node.op->adjoint(context);
+    if (context.out_adjoint[0]) context.check_adjoints_asked();
+    if (sweep.first > 0) node.op->curvature(context);
+    if (sweep.forms && is_linear(n)) add_linear_forms<T>(context, sweep, n);
+    if (sweep.values) contract_weights<T>(context, sweep, n);
+  });
+  collect<T>(context, sweep, n);
+}
+
 template <class T>
 void Graph::reverse_pass(const Sweep& sweep) {
   const Loss<T>& head = *loss<T>();
   for (Value& value : values_) value.adjoint = Tensor();
+  let_go_all();
   if (!sweep.active[loss_value_]) return;
   Value& top = values_[loss_value_];
   const int64_t count = top.primal.count();
   top.adjoint = Tensor(buffers_, DTypeOf<T>::value, with_leading(sweep.batch, top.primal.shape()));
   T* seed = top.adjoint.template data<T>();
-  if (sweep.fisher)
-    head.fisher(linear_, *sweep.fisher, sweep.batch, seed);
-  else
+  if (sweep.fisher) {
+    Tensor draws(buffers_, DTypeOf<T>::value, {sweep.draws, count});
+    head.fisher(linear_, *sweep.fisher, sweep.draws, draws.template data<T>());
+    copy(linear_, draws.template data<T>() + sweep.first_draw * count, sweep.batch * count, seed);
+  } else {
     head.gradient(linear_, seed);
+  }
   if (sweep.first > 0) {
     const Tensor& dz = top.tangent;
     head.hessian_product(linear_, dz ? dz.data<T>() : nullptr, request_.probes, seed + count);
   }
 
-  for (int n = static_cast<int>(nodes_.size()) - 1; n >= 0; --n) {
+  int ready = static_cast<int>(nodes_.size());  // nodes from here on have been there, up to the one in turn
+  for (int n = ready - 1; n >= 0; --n) {
     check_cancelled();
-    Node& node = nodes_[n];
-    Context context = context_for(n);
-    context.batch = sweep.batch;
-    context.first = sweep.first;
-    context.out_adjoint.resize(node.source.outputs.size());
-    bool any = false;
-    for (size_t o = 0; o < node.source.outputs.size(); ++o) {
-      const int output = node.source.outputs[o];
-      if (output < 0) continue;
-      Value& value = values_[output];
-      context.out[o] = value.primal;
-      context.out_adjoint[o] = value.adjoint;
-      any = any || value.adjoint;
-      if (!sweep.kept[output]) value.adjoint = Tensor();
-      if (sweep.first > 0) value.tangent = Tensor();
+    if (recomputes_ && n < ready && has_cotangent(n)) {
+      ready = segments_[n];
+      run_segment_again(n);
+      for (int m = ready; sweep.first > 0 && m <= n; ++m) tangent_node<T>(m, sweep.forms);
     }
-    if (!any || node.constant) continue;
-    context.adjoints.resize(node.source.inputs.size());
-    context.parameters.resize(node.source.inputs.size());
-    for (size_t i = 0; i < node.source.inputs.size(); ++i) {
-      const int input = node.source.inputs[i];
-      if (input < 0) continue;
-      Value& value = values_[input];
-      context.in[i] = value.primal;
-      if (!is_float(value.primal.dtype())) continue;
-      Context::AdjointSlot& slot = context.adjoints[i];
-      if (sweep.parameters[input]) {
-        std::vector<double>& sums = sweep.first > 0 ? value.products : value.parameter_adjoint;
-        context.parameters[i] = {sums.data(), sweep.first, sweep.first > 0 ? request_.probes : 1};
-        slot.wanted = true;
-      } else if (!value.constant) {
-        const bool edge = sweep.edges.count({n, static_cast<int>(i)}) != 0;
-        slot.wanted = sweep.active[input] || edge;
-        if (sweep.active[input] && !edge && value.adjoint) {
-          slot.tensor = std::move(value.adjoint);
-          slot.started = true;
-          value.adjoint = Tensor();
-        }
-      }
-    }
-    if (sweep.first > 0) add_tangents<T>(context, n, sweep.forms);
-    guarded(n, [&] {
-      node.op->adjoint(context);
-      if (context.out_adjoint[0]) context.check_adjoints_asked();
-      if (sweep.first > 0) node.op->curvature(context);
-      if (sweep.forms && is_linear(n)) add_linear_forms<T>(context, sweep, n);
-      if (sweep.values) contract_weights<T>(context, sweep, n);
-    });
-    collect<T>(context, sweep, n);
+    reverse_node<T>(sweep, n);
+    if (recomputes_) let_go(n);
+  }
+}
+
+template <class T>
+void Graph::passes(const Sweep& sweep) {
+  if (sweep.first > 0) tangent_pass<T>(sweep.forms);
+  reverse_pass<T>(sweep);
+}
+
+void Graph::run_sweep(const Sweep& sweep) {
+  try {
+    real_ == BW_FLOAT64 ? passes<double>(sweep) : passes<float>(sweep);
+  } catch (const EngineError& error) {
+    if (error.status() != BW_OUT_OF_MEMORY || !recomputes_) throw;
+    throw error.needing({std::max(error.needed().bytes, memory_of(sweep)), true});
   }
 }
 
@@ -492,7 +536,7 @@ void Graph::gradient(const std::vector<int>& wanted, bool reset) {
     if (reset || value.parameter_adjoint.size() != count) value.parameter_adjoint.assign(count, 0.0);
   }
   sweep.active = downstream(std::move(roots), {});
-  real_ == BW_FLOAT64 ? reverse_pass<double>(sweep) : reverse_pass<float>(sweep);
+  run_sweep(sweep);
 }
 
 void Graph::hessian(bool products, double* forms, size_t count) {
@@ -518,18 +562,7 @@ void Graph::hessian(bool products, double* forms, size_t count) {
     if (value.products.size() != size) value.products.assign(size, 0.0);
   }
   sweep.active = downstream(std::move(roots), sweep.edges);
-  if (real_ == BW_FLOAT64) {
-    tangent_pass<double>(forms);
-    reverse_pass<double>(sweep);
-  } else {
-    tangent_pass<float>(forms);
-    reverse_pass<float>(sweep);
-  }
+  run_sweep(sweep);
 }
-
-template void Graph::tangent_pass<float>(double*);
-template void Graph::tangent_pass<double>(double*);
-template void Graph::reverse_pass<float>(const Sweep&);
-template void Graph::reverse_pass<double>(const Sweep&);
 
 }  // namespace bitwright

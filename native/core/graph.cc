@@ -104,6 +104,10 @@ void Graph::set_input(int value, bw_dtype dtype, Shape shape, const uint8_t* dat
   if (bytes != static_cast<size_t>(count) * dtype_size(dtype))
     invalid_argument("input '" + target.name + "' has " + std::to_string(bytes) + " bytes, its shape " + to_string(shape) + " needs " +
                      std::to_string(count * dtype_size(dtype)));
+  if (dtype == BW_FLOAT64 && real_ != dtype) invalid_argument("this graph computes in float32; input '" + target.name + "' is float64");
+  // Before there is room for it, what the last run left has to go.
+  forget_run();
+  feeds_.erase(value);
   if (dtype == BW_FLOAT32 && real_ == BW_FLOAT64) {
     Tensor tensor(buffers_, BW_FLOAT64, std::move(shape));
     for (int64_t i = 0; i < count; ++i) {
@@ -114,7 +118,6 @@ void Graph::set_input(int value, bw_dtype dtype, Shape shape, const uint8_t* dat
     feeds_[value] = tensor;
     return;
   }
-  if (is_float(dtype) && dtype != real_) invalid_argument("this graph computes in float32; input '" + target.name + "' is float64");
   Tensor tensor(buffers_, dtype, std::move(shape));
   if (bytes > 0) std::memcpy(tensor.raw(), data, bytes);
   feeds_[value] = tensor;
@@ -132,6 +135,13 @@ void Graph::set_constant(int value, const float* data, size_t count) {
   }
   if (static_cast<int64_t>(count) != target.original.count())
     invalid_argument("initializer '" + target.name + "' has " + std::to_string(target.original.count()) + " elements, not " + std::to_string(count));
+  if (!target.original && !target.primal) {
+    // The others that are due before a run have to fit as well.
+    uint64_t missing = 0;
+    for (const Value& value : values_)
+      if (value.stored() && !value.primal) missing += size_class(value.original.bytes());
+    buffers_.expect(missing);
+  }
   // What the program left out lies here alone, and what replaces it takes its place.
   if (target.original || !target.primal) target.primal = Tensor(buffers_, real_, target.original.shape());
   if (real_ == BW_FLOAT64)
@@ -150,9 +160,11 @@ void Graph::set_edges(std::map<std::pair<int, int>, Grid> edges) {
 }
 
 void Graph::forget_run() {
-  kept_ = false;
+  kept_ = recomputes_ = false;
+  read_segment_ = -1;
   loss_f_.reset();
   loss_d_.reset();
+  loss_value_ = -1;
   for (Value& value : values_) {
     if (!value.constant) value.primal = Tensor();
     value.tangent = Tensor();
@@ -196,7 +208,8 @@ Tensor Graph::read_edge(int node, int port, bool may_overwrite) {
   return to;
 }
 
-void Graph::run_node(int index, bool keep, std::vector<int>& reads_left, const std::vector<bool>& pinned) {
+// Where `reads_left` says how often values are still read, an input that is not read again may be overwritten.
+void Graph::run_node(int index, bool keep, const std::vector<int>* reads_left) {
   Node& node = nodes_[index];
   Context context = context_for(index);
   context.keep = keep;
@@ -204,7 +217,7 @@ void Graph::run_node(int index, bool keep, std::vector<int>& reads_left, const s
     const int input = node.source.inputs[i];
     if (input < 0) continue;
     Value& value = values_[input];
-    const bool dies = !pinned[input] && reads_left[input] == 1 && value.primal.exclusive();
+    const bool dies = reads_left && !held_[input] && (*reads_left)[input] == 1 && value.primal.exclusive();
     const bool quantized = edges_.count({index, static_cast<int>(i)}) != 0;
     context.in[i] = read_edge(index, static_cast<int>(i), dies && quantized);
     context.in_reusable[i] = dies && (!quantized || value.quantized.size() == 1);
@@ -213,27 +226,24 @@ void Graph::run_node(int index, bool keep, std::vector<int>& reads_left, const s
   for (size_t o = 0; o < node.source.outputs.size(); ++o) {
     if (node.source.outputs[o] < 0) continue;
     if (!context.out[o]) throw EngineError(BW_UNSUPPORTED, "does not compute its output " + std::to_string(o), node_label(node.source));
-    values_[node.source.outputs[o]].primal = std::move(context.out[o]);
-  }
-  for (int input : node.source.inputs) {
-    if (input < 0 || --reads_left[input] > 0) continue;
-    values_[input].quantized.clear();
-    if (!pinned[input]) values_[input].primal = Tensor();
+    // What is there is the same.
+    Tensor& primal = values_[node.source.outputs[o]].primal;
+    if (!primal) primal = std::move(context.out[o]);
   }
 }
 
-void Graph::forward(bool keep, const std::vector<int>& values) {
-  check_supported();
-  if (keep && !edges_.empty()) unsupported("derivatives of a graph with quantized edges");
-  forget_run();
-  std::vector<bool> pinned(values_.size(), keep);
-  for (int value : values) pinned[value_index(value)] = true;
-  std::vector<int> reads_left(values_.size());
+void Graph::release_inputs(int index, std::vector<int>& reads_left) {
+  for (int input : nodes_[index].source.inputs) {
+    if (input < 0 || --reads_left[input] > 0) continue;
+    values_[input].quantized.clear();
+    if (!held_[input]) values_[input].primal.drop_elements();
+  }
+}
+
+void Graph::take_feeds() {
   samples_ = 0;
   for (size_t i = 0; i < values_.size(); ++i) {
     Value& value = values_[i];
-    reads_left[i] = static_cast<int>(value.readers.size());
-    if (value.output || value.constant || value.input) pinned[i] = true;
     if (value.stored() && !value.primal) invalid_argument("the elements of initializer '" + value.name + "' are not set");
     if (!value.input) continue;
     const auto feed = feeds_.find(static_cast<int>(i));
@@ -242,23 +252,48 @@ void Graph::forward(bool keep, const std::vector<int>& values) {
     if (samples_ == 0 && value.primal.rank() > 0) samples_ = value.primal.dim(0);
   }
   if (samples_ == 0) samples_ = 1;
-  for (size_t n = 0; n < nodes_.size(); ++n) {
-    check_cancelled();
-    const ProgramNode& source = nodes_[n].source;
-    const bool known = nodes_[n].constant && std::all_of(source.outputs.begin(), source.outputs.end(),
-                                                         [&](int o) { return o < 0 || values_[o].primal; });
-    if (!known) run_node(static_cast<int>(n), keep, reads_left, pinned);
-  }
-  kept_ = keep;
 }
 
-const Tensor& Graph::primal(int value) const {
+// Constants are computed once.
+bool Graph::is_known(int node) const {
+  const std::vector<int>& outputs = nodes_[node].source.outputs;
+  return nodes_[node].constant && std::all_of(outputs.begin(), outputs.end(), [&](int o) { return o < 0 || values_[o].primal; });
+}
+
+std::vector<int> Graph::read_counts() const {
+  std::vector<int> counts;
+  for (const Value& value : values_) counts.push_back(static_cast<int>(value.readers.size()));
+  return counts;
+}
+
+void Graph::forward(bw_keep keep, const std::vector<int>& values) {
+  check_supported();
+  if (keep != BW_KEEP_NONE && !edges_.empty()) unsupported("derivatives of a graph with quantized edges");
+  forget_run();
+  held_.assign(values_.size(), keep == BW_KEEP_ALL);
+  for (int value : values) held_[value_index(value)] = true;
+  for (size_t i = 0; i < values_.size(); ++i)
+    if (values_[i].output || values_[i].constant || values_[i].input) held_[i] = true;
+  take_feeds();
+  if (keep == BW_KEEP_SEGMENTS) plan_segments();
+  std::vector<int> reads_left = read_counts();
+  for (size_t n = 0; n < nodes_.size(); ++n) {
+    check_cancelled();
+    if (is_known(static_cast<int>(n))) continue;
+    run_node(static_cast<int>(n), keep == BW_KEEP_ALL, &reads_left);
+    release_inputs(static_cast<int>(n), reads_left);
+  }
+  kept_ = keep != BW_KEEP_NONE;
+  recomputes_ = keep == BW_KEEP_SEGMENTS;
+}
+
+const Tensor& Graph::described(int value) const {
   const Value& source = values_[value_index(value)];
-  if (!source.primal) invalid_argument("'" + source.name + "' was not kept by the last run");
+  if (!source.primal.is_described()) invalid_argument("'" + source.name + "' was not kept by the last run");
   return source.primal;
 }
 
-void Graph::read(int index, bw_part part, int probe, uint8_t* out, size_t bytes) const {
+void Graph::read(int index, bw_part part, int probe, uint8_t* out, size_t bytes) {
   const Value& value = values_[value_index(index)];
   const auto give = [&](const void* data, size_t size) {
     if (size != bytes) invalid_argument("'" + value.name + "' has " + std::to_string(size) + " bytes, room is given for " + std::to_string(bytes));
@@ -275,7 +310,10 @@ void Graph::read(int index, bw_part part, int probe, uint8_t* out, size_t bytes)
     give(sums.data() + set * count, count * sizeof(double));
   };
   switch (part) {
-    case BW_PRIMAL: return give(primal(index).raw(), primal(index).bytes());
+    case BW_PRIMAL: {
+      const Tensor tensor = primal(index);
+      return give(tensor.raw(), tensor.bytes());
+    }
     case BW_ADJOINT: return value.stored() ? give_sums(value.parameter_adjoint, 0) : give_set(value.adjoint, 0);
     case BW_TANGENT: return give_set(value.tangent, probe);
     case BW_ADJOINT_TANGENT: return give_sums(value.products, probe);

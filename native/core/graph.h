@@ -1,6 +1,6 @@
 // A model ready to run: values, nodes with their ops, and the passes over them.
 //
-//   forward   values in node order; what nobody will read again goes back to the pool, unless derivatives follow
+//   forward   values in node order; what nobody will read again goes back to the pool, unless derivatives follow (segments.h has the way in between)
 //   gradient  cotangents in reverse order
 //   tangent   derivatives along the sites' directions in node order
 //   hessian   tangent, then one reverse sweep over [cotangent, tangents of the cotangent]
@@ -46,9 +46,13 @@ class Graph {
   void set_constant(int value, const float* data, size_t count);
   void set_edges(std::map<std::pair<int, int>, Grid> edges);
 
-  void forward(bool keep, const std::vector<int>& values);
-  const Tensor& primal(int value) const;
-  void read(int value, bw_part part, int probe, uint8_t* out, size_t bytes) const;
+  void forward(bw_keep keep, const std::vector<int>& values);
+  void forget_run();
+  // A value of the last run; computed again where it was let go.
+  Tensor primal(int value);
+  // The same, perhaps without elements.
+  const Tensor& described(int value) const;
+  void read(int value, bw_part part, int probe, uint8_t* out, size_t bytes);
 
   std::vector<double> set_loss(bw_loss kind, int value, const uint8_t* target, size_t bytes);
   void gradient(const std::vector<int>& values, bool reset);
@@ -70,9 +74,12 @@ class Graph {
   void aim(const std::vector<int>& errors);
   void interactions(double* values, size_t count);
 
-  void ranges(const std::vector<int>& values, double* out) const;
-  void histogram(int value, float low, float high, double* bins, int count) const;
-  void errors(int value, const std::vector<Grid>& grids, double* sums) const;
+  void ranges(const std::vector<int>& values, double* out);
+  void histogram(int value, float low, float high, double* bins, int count);
+  void errors(int value, const std::vector<Grid>& grids, double* sums);
+
+  size_t live() { return buffers_.live(); }
+  size_t take_peak() { return buffers_.take_peak(); }
 
  private:
   struct Value {
@@ -80,7 +87,7 @@ class Graph {
     bool input = false, output = false;
     bool constant = false;  // an initializer, or computed from such alone
     Tensor original;        // the model's own initializer; without elements where the program leaves them out
-    Tensor primal;
+    Tensor primal;          // without elements where the run has let them go
     Tensor tangent;         // [probes, shape]
     Tensor adjoint;         // [batch, shape]
     std::vector<double> parameter_adjoint;  // of an initializer, summed over samples
@@ -97,6 +104,7 @@ class Graph {
     std::unique_ptr<Op> op;
     std::string error;         // why op could not be made
     bool constant = false;
+    bool saves = false;        // more than its outputs, where they are kept
     std::vector<Tensor> saved;
     std::shared_ptr<Lowering> program;
   };
@@ -115,11 +123,24 @@ class Graph {
   void check_supported() const;
   void check_cancelled() const;
   void guarded(int node, const std::function<void()>& body) const;
-  void forget_run();
   void mark_constants();
   Context context_for(int node);
   Tensor read_edge(int node, int port, bool may_overwrite);
-  void run_node(int node, bool keep, std::vector<int>& reads_left, const std::vector<bool>& pinned);
+  void take_feeds();
+  bool is_known(int node) const;
+  std::vector<int> read_counts() const;
+  void run_node(int node, bool keep, const std::vector<int>* reads_left);
+  void release_inputs(int node, std::vector<int>& reads_left);
+
+  // Recomputation (recompute.cc).
+  void plan_segments();
+  void run_again(int node);
+  void run_segment_again(int last);
+  bool is_held(int value) const { return held_[value] || value == loss_value_; }
+  void let_go(int node);
+  void let_go_behind(int node);
+  void let_go_all();
+  uint64_t memory_of(const Sweep& sweep);
 
   // Derivatives (derivatives.cc).
   void check_derivatives_ready() const;
@@ -141,9 +162,17 @@ class Graph {
   template <class T>
   void add_linear_forms(const Context& context, const Sweep& sweep, int node);
   template <class T>
+  void tangent_node(int node, double* forms);
+  template <class T>
   void tangent_pass(double* forms);
+  bool has_cotangent(int node) const;
+  template <class T>
+  void reverse_node(const Sweep& sweep, int node);
   template <class T>
   void reverse_pass(const Sweep& sweep);
+  template <class T>
+  void passes(const Sweep& sweep);
+  void run_sweep(const Sweep& sweep);
   template <class T>
   void collect(Context& context, const Sweep& sweep, int node);
   template <class T>
@@ -184,6 +213,12 @@ class Graph {
   std::map<int, Tensor> feeds_;
   int64_t samples_ = 1;
   bool kept_ = false;
+  bool recomputes_ = false;          // kept, but for what the segments let go
+  std::vector<bool> held_;           // values that stay after the run
+  std::vector<int> segments_;        // the first node of each node's segment, once they were needed
+  std::vector<size_t> kept_bytes_;   // of each node, where everything is kept
+  size_t planned_feeds_ = 0;         // bytes of the inputs that segments were planned for
+  int read_segment_ = -1;            // the segment that reads have computed again
   std::optional<Loss<float>> loss_f_;
   std::optional<Loss<double>> loss_d_;
   int loss_value_ = -1;

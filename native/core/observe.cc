@@ -8,19 +8,19 @@ namespace bitwright {
 
 namespace {
 
-const float* floats(const Graph& graph, int value, int64_t* count) {
-  const Tensor& tensor = graph.primal(value);
+Tensor floats(Graph& graph, int value) {
+  Tensor tensor = graph.primal(value);
   if (tensor.dtype() != BW_FLOAT32) invalid_argument(std::string("statistics are of float32 values; this one is ") + dtype_name(tensor.dtype()));
-  *count = tensor.count();
-  return tensor.data<float>();
+  return tensor;
 }
 
 }  // namespace
 
-void Graph::ranges(const std::vector<int>& values, double* out) const {
+void Graph::ranges(const std::vector<int>& values, double* out) {
   for (size_t v = 0; v < values.size(); ++v) {
-    int64_t count;
-    const float* x = floats(*this, values[v], &count);
+    const Tensor tensor = floats(*this, values[v]);
+    const int64_t count = tensor.count();
+    const float* x = tensor.data<float>();
     const int64_t chunks = (count + kChunk - 1) / kChunk;
     std::vector<float> low(chunks), high(chunks);
     std::vector<int64_t> unusable(chunks);
@@ -39,10 +39,11 @@ void Graph::ranges(const std::vector<int>& values, double* out) const {
   }
 }
 
-void Graph::histogram(int value, float low, float high, double* bins, int bin_count) const {
+void Graph::histogram(int value, float low, float high, double* bins, int bin_count) {
   if (!(high > low) || bin_count < 1) invalid_argument("a histogram needs low < high and at least one bin");
-  int64_t count;
-  const float* x = floats(*this, value, &count);
+  const Tensor tensor = floats(*this, value);
+  const int64_t count = tensor.count();
+  const float* x = tensor.data<float>();
   const int64_t parts = std::min<int64_t>(linear_.pool.threads(), (count + kChunk - 1) / kChunk);
   std::vector<std::vector<uint64_t>> counts(parts, std::vector<uint64_t>(bin_count));
   linear_.pool.parallel_for(parts, [&](int64_t part) {
@@ -53,11 +54,12 @@ void Graph::histogram(int value, float low, float high, double* bins, int bin_co
     for (int b = 0; b < bin_count; ++b) bins[b] += static_cast<double>(part[b]);
 }
 
-void Graph::errors(int value, const std::vector<Grid>& grids, double* sums) const {
+void Graph::errors(int value, const std::vector<Grid>& grids, double* sums) {
   for (const Grid& grid : grids)
     if (!(grid.scale > 0) || grid.qmin > grid.qmax) invalid_argument("a quantizer's scale must be positive, and qmin at most qmax");
-  int64_t count;
-  const float* x = floats(*this, value, &count);
+  const Tensor tensor = floats(*this, value);
+  const int64_t count = tensor.count();
+  const float* x = tensor.data<float>();
   const int64_t samples = count % samples_ == 0 ? samples_ : 1;
   const int64_t each = count / samples, chunks = (each + kChunk - 1) / kChunk;
   const auto grid_count = static_cast<int64_t>(grids.size());

@@ -17,9 +17,6 @@ namespace bitwright {
 
 namespace {
 
-// Elements that the derivatives along several errors may take at once.
-constexpr int64_t kMostElements = int64_t{1} << 26;
-
 // e = grid(x) - x
 void grid_error(const KernelTable& kernels, const float* x, int64_t count, const Grid& grid, float* e) {
   kernels.fake_quantize(x, count, grid, e);
@@ -136,13 +133,7 @@ void Graph::project(Sweep& sweep, double* values, size_t count) {
     sweep.edges.insert({set.target.node, set.target.port});
   }
   sweep.active = downstream(std::move(roots), sweep.edges);
-  if (real_ == BW_FLOAT64) {
-    if (sweep.first > 0) tangent_pass<double>(nullptr);
-    reverse_pass<double>(sweep);
-  } else {
-    if (sweep.first > 0) tangent_pass<float>(nullptr);
-    reverse_pass<float>(sweep);
-  }
+  run_sweep(sweep);
 }
 
 void Graph::project_gradient(double* values, size_t count) {
@@ -156,10 +147,23 @@ void Graph::project_fisher(int probes, const FisherSigns& signs, double* values,
   check_loss();
   errors_.check(false);
   if (probes < 1 || probes > kMostProbes) invalid_argument("probes must be between 1 and " + std::to_string(kMostProbes));
-  Sweep sweep(*this);
-  sweep.batch = probes;
-  sweep.fisher = signs;
-  project(sweep, values, count);
+  const size_t each = static_cast<size_t>(samples_) * errors_.count();
+  if (count != probes * each) invalid_argument("the values have room for " + std::to_string(count) + " numbers, " + std::to_string(probes * each) + " are needed");
+  // Where memory is short, fewer of the cotangents go through the graph together.
+  for (int first = 0, together = probes; first < probes;) {
+    Sweep sweep(*this);
+    sweep.batch = std::min(together, probes - first);
+    sweep.fisher = signs;
+    sweep.draws = probes;
+    sweep.first_draw = first;
+    try {
+      project(sweep, values + first * each, sweep.batch * each);
+      first += sweep.batch;
+    } catch (const EngineError& error) {
+      if (error.status() != BW_OUT_OF_MEMORY || !recomputes_ || sweep.batch == 1) throw;
+      together = (sweep.batch + 1) / 2;
+    }
+  }
 }
 
 void Graph::project_squares(double* values, size_t count) {
@@ -334,7 +338,7 @@ void Graph::contract_weights(Context& context, const Sweep& sweep, int index) {
     }
     int64_t elements = 1;
     for (const Tensor& out : context.out) elements = std::max(elements, out.count());
-    const int most = static_cast<int>(std::max<int64_t>(1, kMostElements / elements));
+    const int most = errors_at_once(elements);
     for (int first = 0; first < set->count(); first += most) {
       std::vector<int> positions;
       for (int i = first; i < std::min(set->count(), first + most); ++i) positions.push_back(i);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 namespace bitwright {
 
@@ -10,14 +11,14 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 
+}  // namespace
+
 // Sizes are rounded up to an eighth of their power of two, so that nearly equal requests share buffers.
 size_t size_class(size_t bytes) {
   size_t step = kAlignment;
   while (step * 16 <= bytes) step *= 2;
   return (std::max<size_t>(bytes, 1) + step - 1) / step * step;
 }
-
-}  // namespace
 
 int64_t element_count(const Shape& shape) {
   constexpr int64_t kLimit = int64_t{1} << 46;
@@ -99,10 +100,21 @@ void BufferPool::expect(uint64_t bytes) {
   check_room(bytes);
 }
 
+size_t BufferPool::live() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return live_;
+}
+
+size_t BufferPool::take_peak() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return std::exchange(recent_peak_, live_);
+}
+
 void BufferPool::check_room(uint64_t bytes) const {
   if (bytes > limit_ - live_)
-    throw EngineError(BW_OUT_OF_MEMORY, std::to_string(bytes >> 20) + " MiB more do not fit: " + std::to_string(live_ >> 20) + " of " +
-                                            std::to_string(limit_ >> 20) + " MiB are in use");
+    throw EngineError(BW_OUT_OF_MEMORY,
+                      std::to_string(bytes >> 20) + " MiB more do not fit: " + std::to_string(live_ >> 20) + " of " + std::to_string(limit_ >> 20) + " MiB are in use", {},
+                      {live_ + bytes});
 }
 
 // Counts a request as live. Gives a held buffer of its size, or nullptr where one has to be made.
@@ -122,6 +134,7 @@ std::byte* BufferPool::take(uint64_t bytes, size_t* size) {
   }
   live_ += *size;
   peak_ = std::max(peak_, live_);
+  recent_peak_ = std::max(recent_peak_, live_);
   return data;
 }
 

@@ -20,6 +20,9 @@ using Shape = std::vector<int64_t>;
 int64_t element_count(const Shape& shape);
 std::string to_string(const Shape& shape);
 
+// Bytes that a pool sets aside for so many.
+size_t size_class(size_t bytes);
+
 size_t dtype_size(bw_dtype dtype);
 const char* dtype_name(bw_dtype dtype);
 inline bool is_float(bw_dtype dtype) { return dtype == BW_FLOAT32 || dtype == BW_FLOAT64; }
@@ -50,6 +53,10 @@ class BufferPool {
   std::shared_ptr<std::byte> allocate(uint64_t bytes);
   // Fails as allocate would: for lists that are kept elsewhere and whose length a model decides.
   void expect(uint64_t bytes);
+  // Bytes in tensors.
+  size_t live();
+  // The most that they were since this was last asked.
+  size_t take_peak();
 
  private:
   std::byte* take(uint64_t bytes, size_t* size);
@@ -63,6 +70,7 @@ class BufferPool {
   size_t live_ = 0;
   size_t held_ = 0;
   size_t peak_ = 0;  // largest number of bytes that were live at once
+  size_t recent_peak_ = 0;
 };
 
 class Tensor {
@@ -77,6 +85,10 @@ class Tensor {
   Tensor reshaped(Shape shape) const;
 
   explicit operator bool() const { return data_ != nullptr; }
+  // Type and shape stay.
+  void drop_elements() { data_.reset(); }
+  // Whether there is a shape, with elements or without.
+  bool is_described() const { return count_ > 0 || !shape_.empty(); }
   bw_dtype dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
   int rank() const { return static_cast<int>(shape_.size()); }

@@ -1,3 +1,4 @@
+import { sizeUnits } from "../amount.js";
 import { BitwrightError, type ErrorCode } from "../errors.js";
 
 /** An array seen as [outer, axis, inner], and which of its elements share a quantizer: outer, axis, inner, layout, block. */
@@ -20,6 +21,8 @@ export const signatures = {
   bw_graph_set_constant: ["u32", "i32", "f32[]", "size"],
   bw_graph_set_edges: ["u32", "i32[]", "i32[]", "f32[]", "i32[]", "i32[]", "i32[]", "i32"],
   bw_graph_forward: ["u32", "i32", "i32[]", "i32"],
+  bw_graph_forget: ["u32"],
+  bw_graph_memory: ["u32", "out size[]", "out size[]"],
   bw_graph_shape: ["u32", "i32", "out i32[]", "out i32[]", "out i64[]"],
   bw_graph_read: ["u32", "i32", "i32", "i32", "out u8[]", "size"],
   bw_graph_loss: ["u32", "i32", "i32", "u8[]", "size", "out f64[]", "size"],
@@ -132,7 +135,7 @@ function isOf(parameter: Parameter, value: unknown): boolean {
 }
 
 /** The version of abi.h that {@link signatures} describe. */
-export const abiVersion = 4;
+export const abiVersion = 5;
 
 /** Refuses a build of the engine that speaks another version of the boundary. */
 export function checkVersion(version: number): void {
@@ -152,14 +155,22 @@ const codes: Record<number, ErrorCode> = {
   5: "aborted",
 };
 
+/** A size that `--memory` takes, rounded up. */
+function sizeOf(bytes: number): string {
+  const name = bytes < 1e6 ? "kB" : bytes < 1e9 ? "MB" : "GB";
+  return `${Math.ceil((bytes / sizeUnits[name]!) * 100) / 100}${name}`;
+}
+
 /** The error for a status other than BW_OK; `details` is the JSON of bw_last_error. */
 export function engineError(status: number, details: string): BitwrightError {
-  const { message, ...rest } = JSON.parse(details) as {
+  const { message, where, needed, enough } = JSON.parse(details) as {
     message: string;
-    expected?: string;
-    received?: string;
     where?: string;
-    remedy?: string;
+    needed?: number;
+    enough?: boolean;
   };
-  return new BitwrightError(codes[status] ?? "engine-failure", message, rest);
+  return new BitwrightError(codes[status] ?? "engine-failure", message, {
+    ...(where !== undefined && { where }),
+    ...(needed !== undefined && { expected: `${enough ? "about" : "at least"} ${sizeOf(needed)}` }),
+  });
 }

@@ -20,8 +20,18 @@ export interface Abortable {
 export interface RunOptions extends Abortable {
   /** Values to read afterwards, besides the graph's outputs. */
   readonly values?: readonly number[];
-  /** Keeps every value, as losses and derivatives need. Default false. */
-  readonly keep?: boolean;
+  /**
+   * Keeps every value, as losses and derivatives need; `segments` computes most of them again where they are needed, in less memory and with the same
+   * results. Default false.
+   */
+  readonly keep?: boolean | "segments";
+}
+
+/** Bytes of a graph's tensors. */
+export interface MemoryUse {
+  readonly live: number;
+  /** The most since this was last asked. */
+  readonly peak: number;
 }
 
 export interface GradientOptions extends Abortable {

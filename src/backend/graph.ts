@@ -13,6 +13,7 @@ import type {
   HessianForms,
   HessianOptions,
   Loss,
+  MemoryUse,
   NodeInfo,
   ProjectionSource,
   Projections,
@@ -109,8 +110,22 @@ export class Graph {
         this.#handle.call("bw_graph_set_input", value, elementCode(dtype), dims64, dims.length, bytes, bytes.length);
       }
       this.#samples = batchSize(inputs);
-      await this.#handle.callAsync("bw_graph_forward", keep ? 1 : 0, Int32Array.from(values), values.length);
+      const code = keep === "segments" ? 2 : Number(keep);
+      await this.#handle.callAsync("bw_graph_forward", code, Int32Array.from(values), values.length);
     }, signal);
+  }
+
+  /** Lets go of what the last run left, so that there is room for something else. */
+  forget(): Promise<void> {
+    return this.#handle.inTurn(async () => this.#handle.call("bw_graph_forget"));
+  }
+
+  memory(): Promise<MemoryUse> {
+    return this.#handle.inTurn(async () => {
+      const [live, peak] = [new Float64Array(1), new Float64Array(1)];
+      this.#handle.call("bw_graph_memory", live, peak);
+      return { live: live[0]!, peak: peak[0]! };
+    });
   }
 
   /** A value of the last run. */
