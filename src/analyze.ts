@@ -73,7 +73,8 @@ export async function analyze(workspace: Workspace, options: AnalyzeOptions): Pr
     return timed;
   }
   const quantizesActivations = workspace.layers.some(({ choices }) => choices.some(readsCodes));
-  const inBatches = <T>(work: (batchSize: number) => Promise<T>, most = run.batchSize) => withinMemory(most, work);
+  const inBatches = <T>(work: (batchSize: number) => Promise<T>, most = run.batchSize) =>
+    withinMemory(engine, most, work);
   const samples = sensitivitySamples(workspace.dataset, run);
   const dataset = await withFloatStates({
     ...workspace,

@@ -42,7 +42,7 @@ export async function measureSensitivities(
     if (shared !== undefined || of === "none") return shared!;
     await restoreFloat();
     const start = performance.now();
-    const interactions = await withinMemory(context.batchSize, (batchSize) =>
+    const interactions = await withinMemory(context.engine, context.batchSize, (batchSize) =>
       sources[of](
         { ...context, batchSize },
         { known: progress.analysis.unfinished?.measured ?? [], onRows: (rows) => progress.keepRows(rows) },
@@ -64,7 +64,7 @@ export async function measureSensitivities(
     /** What this criterion is made of and was there before. */
     let shared = 0;
     const more: { meanSquaredLoss?: number } = {};
-    const scores = await withinMemory(context.batchSize, (batchSize) =>
+    const scores = await withinMemory(context.engine, context.batchSize, (batchSize) =>
       criteria[name].score({
         ...context,
         batchSize,

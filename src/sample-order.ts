@@ -6,6 +6,7 @@ import type { PlannedLayer } from "./export/targets/target.js";
 import { intAttribute } from "./onnx/attributes.js";
 import type { OnnxModel } from "./onnx/model.js";
 import { elementCount, type Tensor } from "./tensor.js";
+import { isOutOfMemory } from "./within-memory.js";
 
 /**
  * The model with an input first whose first axis is that of the samples: the engine takes their number from there. What is fed alike for every
@@ -28,6 +29,12 @@ export function samplesInFront(model: OnnxModel, dataset: Dataset): OnnxModel {
   return { proto: { ...model.proto, graph }, graph };
 }
 
+/** What layers read of some samples. */
+interface Samples {
+  readonly count: number;
+  readonly tensors: readonly Tensor[];
+}
+
 /** Samples that are run together; more of them tell more apart. */
 const together = 3;
 
@@ -48,7 +55,7 @@ export async function batchOfSamples(
   const samples = dataset.splits.calibration.slice(0, dataset.fixedBatch ?? together);
   if (samples.length < 2) return batchSize;
   const axes = sampleAxes(model, layers);
-  const read = async (order: Uint32Array): Promise<{ count: number; tensors: Tensor[] }> => {
+  const read = async (order: Uint32Array): Promise<Samples> => {
     for await (const { feeds, indices } of dataset.batches(order, samples.length)) {
       await engine.run(feeds, { values: [...axes.keys()] });
       const tensors: Tensor[] = [];
@@ -57,8 +64,16 @@ export async function batchOfSamples(
     }
     return { count: 0, tensors: [] };
   };
-  const forward = await read(samples);
-  const turned = await read(Uint32Array.from([...samples.slice(1), samples[0]!]));
+  let forward: Samples;
+  let turned: Samples;
+  try {
+    forward = await read(samples);
+    turned = await read(Uint32Array.from([...samples.slice(1), samples[0]!]));
+  } catch (error) {
+    // So many are too much at once anyway.
+    if (isOutOfMemory(error)) return 1;
+    throw error;
+  }
   // Samples of different shapes do not share batches.
   if (forward.count < samples.length || turned.count < samples.length) return 1;
   const follow = [...axes.values()].every((axis, i) =>

@@ -1,6 +1,7 @@
 import type { Dataset } from "./data/dataset.js";
 import { staticShapes } from "./onnx/infer/static-shapes.js";
 import type { Control } from "./progress.js";
+import { withinMemory } from "./within-memory.js";
 import type { Workspace } from "./workspace.js";
 
 /** Shapes of tensors for the first sample of the search split. */
@@ -19,7 +20,7 @@ export async function sampleShapes(
     const inferred = staticShapes(model, new Map(Object.entries(feeds).map(([name, { dims }]) => [name, dims])));
     // A run has to hold the whole model.
     if (isKnown(inferred)) return inferred;
-    await engine.run(feeds, { values, signal });
+    await withinMemory(engine, 1, () => engine.run(feeds, { values, signal }));
     for (const name of values) shapes.set(name, (await engine.graph.shape(engine.value(name))).dims);
   }
   return shapes;

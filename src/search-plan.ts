@@ -175,7 +175,7 @@ async function bandJudge(
   band: Band,
   signal: AbortSignal | undefined,
 ): Promise<(layout: Layout) => Promise<Judgement>> {
-  const evaluator = await withinMemory(options.batchSize, (batchSize) =>
+  const evaluator = await withinMemory(engine, options.batchSize, (batchSize) =>
     Evaluator.create(engine, simulator, dataset, "search", { batchSize, divergence: kind, signal }),
   );
   const { float } = evaluator;

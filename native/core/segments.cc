@@ -48,9 +48,14 @@ Division divide(const std::vector<NodeMemory>& nodes, double limit) {
 }  // namespace
 
 std::vector<int> divide_into_segments(const std::vector<NodeMemory>& nodes) {
-  // Limits are tried in steps of a tenth.
+  // Limits are tried in steps of a tenth, from what the largest node takes alone.
   double limit = 1;
-  for (const NodeMemory& node : nodes) limit = std::max(limit, static_cast<double>(node.kept));
+  for (size_t n = 0; n < nodes.size(); ++n) {
+    size_t goes = nodes[n].kept;
+    for (const auto& [last, bytes] : nodes[n].outputs)
+      if (last > static_cast<int>(n)) goes -= std::min(goes, bytes);
+    limit = std::max(limit, static_cast<double>(goes));
+  }
   Division best = divide(nodes, limit);
   for (; limit < static_cast<double>(best.bytes); limit *= 1.1) {
     Division other = divide(nodes, limit);

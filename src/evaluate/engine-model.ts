@@ -16,6 +16,8 @@ export class EngineModel {
   readonly graph: Graph;
   /** Names of the model's outputs, in order. */
   readonly outputs: readonly string[];
+  /** Whether runs that keep more than outputs compute it again where it is asked for: less memory and more time for the same results. */
+  recomputes = false;
   readonly #values: ReadonlyMap<string, number>;
   readonly #nodes: ReadonlyMap<string, number>;
   /** Initializers that are read from their file when the model runs; the engine then has the only copy. */
@@ -75,7 +77,11 @@ export class EngineModel {
     const { values = [], keep = false, signal } = options;
     await this.#readMissing(signal);
     const inputs = new Map(Object.entries(feeds).map(([name, tensor]) => [this.value(name), tensor]));
-    await this.graph.run(inputs, { keep, signal, values: values.map((name) => this.value(name)) });
+    if (this.recomputes && (keep || values.length > 0)) {
+      await this.graph.run(inputs, { keep: "segments", signal });
+    } else {
+      await this.graph.run(inputs, { keep, signal, values: values.map((name) => this.value(name)) });
+    }
   }
 
   /** Replaces the elements of a float initializer from the next run on; `undefined` restores the model's own. */

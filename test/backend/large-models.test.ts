@@ -63,10 +63,15 @@ const dataset = await datasetFrom(
   { splits: { calibration: [0, 8], search: [8, 16], verify: [16, 24] }, metric: "kl" },
 );
 
-async function analyzed(of: OnnxModel, options: RunOptions, criteria: CriterionName[]): Promise<Analysis> {
+async function analyzed(
+  of: OnnxModel,
+  options: RunOptions,
+  criteria: CriterionName[],
+  data = dataset,
+): Promise<Analysis> {
   const run = resolveOptions({ threads: 1, arithmetic: "strict", probes: 4, ...options });
-  await using workspace = await openWorkspace(backend, of, dataset, run);
-  const analysis = await analyze(workspace, { criteria, binding: await bindingOf(of, dataset, run) });
+  await using workspace = await openWorkspace(backend, of, data, run);
+  const analysis = await analyze(workspace, { criteria, binding: await bindingOf(of, data, run) });
   return { ...analysis, seconds: {} };
 }
 
@@ -199,7 +204,41 @@ describe("a budget of memory", () => {
     const free = await analyzed(product, options, ["curvature"]);
     const within = (memory: number) => analyzed(product, { ...options, memory }, ["curvature"]);
     expect(await within(4 * width * width + 160_000)).toEqual(free);
-    await expect(within(4 * width * width + 60_000)).rejects.toMatchObject({ code: "out-of-memory" });
+    await expect(within(4 * width * width + 20_000)).rejects.toMatchObject({ code: "out-of-memory" });
+  });
+
+  const layers = 24;
+  const deep = Array.from({ length: layers })
+    .reduce(
+      (builder: ReturnType<typeof buildModel>, _, i) =>
+        builder
+          .node("MatMul", [`h${i}`, "w"], [`a${i}`], {}, { name: `layer${i}` })
+          .node("Tanh", [`a${i}`], [`h${i + 1}`]),
+      buildModel(17)
+        .input("h0", ["N", positions, width])
+        .constant("w", float32([width, width], randomFloats(width * width, 1, -0.2, 0.2))),
+    )
+    .constant("last.w", float32([width, classes], randomFloats(width * classes, 7, -0.2, 0.2)))
+    .node("MatMul", [`h${layers}`, "last.w"], ["logits"], {}, { name: "last" })
+    .output("logits", ["N", positions, classes])
+    .build();
+  const deepData = datasetFrom(
+    { h0: float32([samples, positions, width], x) },
+    { splits: { calibration: [0, 4], search: [4, 8], verify: [8, 12] }, metric: "kl" },
+  );
+  const layerBytes = 2 * 4 * positions * width;
+  const deepWeights = 4 * width * (width + classes);
+  const criteria: CriterionName[] = ["curvature", "gauss-newton", "hessian", "hessian-trace", "loss-mse"];
+
+  it.each(criteria)("has %s recompute activations where one sample's are too many", async (name) => {
+    const memory = deepWeights + Math.floor(BUDGET * layerBytes);
+    const names = [name];
+    const options = { batchSize: 2, formats: ["fp16", "int8"], samples: 2, rounding: "nearest" } as const;
+    const free = await analyzed(deep, options, names, await deepData);
+    const engine = await open(cleanModel(deep).model, { memory });
+    const one = float32([1, positions, width], x.slice(0, positions * width));
+    await expect(engine.run({ h0: one }, { keep: true })).rejects.toMatchObject({ code: "out-of-memory" });
+    expect(await analyzed(deep, { ...options, memory }, names, await deepData)).toEqual(free);
   });
 
   it("is refused when one sample alone does not fit", async () => {

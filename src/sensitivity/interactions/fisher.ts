@@ -91,6 +91,7 @@ async function projections(context: SourceContext, count: number, parts: readonl
   const stage = new Stage({ onProgress, signal }, "fisher probes", probes * total * parts.length);
   const perPass = Math.min(probes, probesPerPass);
   for (const part of parts) {
+    await engine.graph.forget();
     await engine.graph.setErrors(part.errors);
     let first = 0;
     for await (const batch of dataset.batches(samples, batchFor(context, perPass), { signal })) {

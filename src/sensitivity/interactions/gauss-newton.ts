@@ -1,5 +1,6 @@
 import type { Batch } from "../../data/dataset.js";
 import { Stage } from "../../progress.js";
+import { inStretches } from "../../within-memory.js";
 import type { LossName } from "../criterion.js";
 import { judgedOutput } from "../place-loss.js";
 import { samplesRun } from "../samples-run.js";
@@ -61,15 +62,15 @@ async function outputTangents(
   const { engine, signal } = context;
   const output = engine.value(judgedOutput(context));
   const responses: Float32Array[] = [];
-  for (let first = 0; first < errors.length; first += errorsPerPass) {
-    const indices = Array.from({ length: Math.min(errorsPerPass, errors.length - first) }, (_, i) => first + i);
+  await inStretches(engine, errors.length, errorsPerPass, async (first, length) => {
+    const indices = Array.from({ length }, (_, i) => first + i);
     await engine.graph.aim(indices);
     await engine.graph.tangent({ signal });
     for (const probe of indices.keys()) {
       responses.push((await engine.graph.readTangent(output, probe)).data as Float32Array);
     }
     stage.step(undefined, indices.length * samples);
-  }
+  });
   return responses;
 }
 

@@ -1,4 +1,5 @@
 import { Stage } from "../../progress.js";
+import { inStretches } from "../../within-memory.js";
 import type { Interactions } from "../interactions.js";
 import { placeLoss } from "../place-loss.js";
 import { samplesRun } from "../samples-run.js";
@@ -26,8 +27,8 @@ export const hessian: Source = async (context) => {
     await engine.run(batch.feeds, { keep: true, signal });
     await placeLoss(context, batch);
     const count = batch.indices.length;
-    for (let first = 0; first < width; first += errorsPerPass) {
-      const indices = Array.from({ length: Math.min(errorsPerPass, width - first) }, (_, i) => first + i);
+    await inStretches(engine, width, errorsPerPass, async (first, length) => {
+      const indices = Array.from({ length }, (_, i) => first + i);
       await engine.graph.aim(indices);
       const { values } = await engine.graph.interactions({ signal });
       for (const [probe, i] of indices.entries()) {
@@ -36,7 +37,7 @@ export const hessian: Source = async (context) => {
         }
       }
       stage.step(undefined, indices.length * count);
-    }
+    });
   }
   return {
     source: "hessian",
