@@ -74,7 +74,7 @@ function isRefusal(error: BitwrightError): boolean {
 
 function refusal(cause: BitwrightError): BitwrightError {
   const { summary, expected } = cause;
-  return new BitwrightError("out-of-memory", "one sample at a time needs more memory than the engine may take", {
+  return new BitwrightError("out-of-memory", "one sample needs more memory than the engine may take", {
     where,
     ...(expected !== undefined && { expected }),
     received: summary,

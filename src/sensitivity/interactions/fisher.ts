@@ -54,10 +54,15 @@ async function projectionsWithinMemory(context: SourceContext, declared: ChoiceE
   const most = partsOf(declared, 0).length;
   for (let bytes = memory * errorShare; ; bytes /= 2) {
     const parts = partsOf(declared, bytes);
+    let held = false;
     try {
-      return await projections(context, declared.errors.length, parts);
+      return await projections(context, declared.errors.length, parts, () => {
+        held = true;
+      });
     } catch (error) {
       if (!isOutOfMemory(error) || parts.length >= most) throw error;
+      // Passes beside errors that fit take less in smaller batches, or with activations recomputed; both cost less time than more parts.
+      if (held && !engine.recomputes) throw error;
     }
   }
 }
@@ -84,7 +89,12 @@ function partsOf({ errors, bytes }: ChoiceErrors, most: number): Part[] {
 }
 
 /** [probe][sample][error] */
-async function projections(context: SourceContext, count: number, parts: readonly Part[]): Promise<Float64Array> {
+async function projections(
+  context: SourceContext,
+  count: number,
+  parts: readonly Part[],
+  onHeld: () => void,
+): Promise<Float64Array> {
   const { engine, dataset, samples, probes, seed, onProgress, signal } = context;
   const total = samplesRun(context);
   const all = new Float64Array(probes * total * count);
@@ -93,6 +103,7 @@ async function projections(context: SourceContext, count: number, parts: readonl
   for (const part of parts) {
     await engine.graph.forget();
     await engine.graph.setErrors(part.errors);
+    onHeld();
     let first = 0;
     for await (const batch of dataset.batches(samples, batchFor(context, perPass), { signal })) {
       await engine.run(batch.feeds, { keep: true, signal });
