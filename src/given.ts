@@ -65,6 +65,16 @@ export function demand(kind: keyof typeof kinds, value: unknown, name: string = 
   throw new BitwrightError("invalid-option", "not a usable argument", { where: name, expected, received: say(value) });
 }
 
+/** Refuses members of options that are not among the known ones: a misspelt option must not be ignored. */
+export function demandKnown(options: object, known: Readonly<Record<string, true>>): void {
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(known, name));
+  if (unknown === undefined) return;
+  throw new BitwrightError("invalid-option", "there is no such option", {
+    where: unknown,
+    expected: Object.keys(known).join(", "),
+  });
+}
+
 function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }

@@ -14,7 +14,7 @@ import { openDataset } from "./data/open-node.js";
 import { requireSamples } from "./data/splits.js";
 import { explainChoices } from "./explain.js";
 import type { LayerChoice } from "./formats.js";
-import { demand } from "./given.js";
+import { demand, demandKnown } from "./given.js";
 import { keptFloat } from "./kept-float.js";
 import { checkLimits } from "./limits.js";
 import { modelFileBytes, readModelFile, writeModelFile, writtenLike } from "./onnx/model-node.js";
@@ -53,6 +53,39 @@ export interface QuantizeOptions extends RunOptions, Control {
   readonly onAnalysis?: (analysis: Analysis) => Promise<void> | void;
 }
 
+const optionNames: Readonly<Record<keyof QuantizeOptions, true>> = {
+  data: true,
+  limits: true,
+  output: true,
+  target: true,
+  method: true,
+  criterion: true,
+  interactions: true,
+  search: true,
+  minimize: true,
+  formats: true,
+  calibration: true,
+  rounding: true,
+  reduceRange: true,
+  loss: true,
+  samples: true,
+  probes: true,
+  probing: true,
+  weightProbes: true,
+  batchSize: true,
+  seed: true,
+  arithmetic: true,
+  threads: true,
+  memory: true,
+  backend: true,
+  analysis: true,
+  profile: true,
+  verify: true,
+  onAnalysis: true,
+  onProgress: true,
+  signal: true,
+};
+
 export interface QuantizeResult {
   readonly plan: Plan;
   readonly analysis: Analysis;
@@ -68,6 +101,7 @@ export interface QuantizeResult {
  */
 export async function quantize(path: string, options: QuantizeOptions): Promise<QuantizeResult> {
   const run = resolveOptions(options);
+  demandKnown(options, optionNames);
   const { limits, output, onProgress, signal } = options;
   checkLimits(limits);
   demand("path", output, "output");

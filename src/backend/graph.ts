@@ -254,7 +254,8 @@ export class Graph {
   }
 
   /** First-order projections of each sample's loss on each error: <d/dt, e> for its tensor t. */
-  project(source: ProjectionSource, { signal }: Abortable = {}): Promise<Projections> {
+  async project(source: ProjectionSource, { signal }: Abortable = {}): Promise<Projections> {
+    demand("options", source, "source");
     const { probes, seed, firstSample } = source.source === "loss" ? { probes: 1, seed: 0, firstSample: 0 } : source;
     return this.#projections(probes, signal, (values) => {
       const code = projectionSources[source.source];
@@ -332,6 +333,7 @@ export class Graph {
       const { scale, zeroPoint, qmin, qmax } = error.grid;
       this.#handle.call("bw_graph_set_error_grid", index, scale, zeroPoint, qmin, qmax);
     } else {
+      demand("options", error.variance, `errors[${index}].variance`);
       this.#handle.call("bw_graph_set_error_variance", index, error.variance.constant, error.variance.relative);
     }
   }

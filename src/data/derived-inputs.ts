@@ -1,4 +1,4 @@
-import { type DataType, elementCount, type TensorArrays } from "../tensor.js";
+import { type DataType, elementCount, type Tensor, type TensorArrays } from "../tensor.js";
 import { convertIntegers, isFloat, newArray } from "./convert.js";
 import type { SequenceReader } from "./file-input.js";
 import { fillWith, type InputReader, stackSequences, tensor } from "./input.js";
@@ -52,7 +52,13 @@ export function constantInput(name: string, { values, dims, dtype, at }: Constan
   const all = values.length === data.length ? values : new Array<number>(data.length).fill(values[0]!);
   if (isFloat(dtype)) (data as Float32Array).set(all);
   else convertIntegers(Float64Array.from(all), data, undefined, dtype, where);
-  const value = tensor(dtype, dims, data);
+  // What the manifest says is hashed with it.
+  return fedAlways(name, tensor(dtype, dims, data), nothing);
+}
+
+/** An input that is one tensor for any samples. */
+export function fedAlways(name: string, value: Tensor, contents: InputReader["contents"]): InputReader {
+  const { dtype, dims } = value;
   return {
     name,
     dtype,
@@ -62,6 +68,6 @@ export function constantInput(name: string, { values, dims, dtype, at }: Constan
     read: async () => [],
     fits: () => true,
     stack: () => value,
-    contents: nothing,
+    contents,
   };
 }

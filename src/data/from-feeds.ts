@@ -5,6 +5,7 @@ import { type DataType, elementCount, type Feeds, type Tensor } from "../tensor.
 import { classLabels } from "./class-labels.js";
 import { dataTypes, isFloat } from "./convert.js";
 import { createDataset, type Dataset } from "./dataset.js";
+import { fedAlways } from "./derived-inputs.js";
 import { Field } from "./field.js";
 import { canonicalJson } from "./hash.js";
 import { type InputReader, sameShape, stackSamples } from "./input.js";
@@ -30,6 +31,8 @@ export interface DatasetFromOptions {
   readonly metric?: MetricChoice | CustomMetric;
   /** A sequence id for each sample: samples next to each other with the same id are the steps of a sequence. */
   readonly sequences?: ArrayLike<number>;
+  /** Inputs that are fed the same in every run, without an axis of samples. */
+  readonly constants?: Feeds;
   /** Inputs that the model takes from its own outputs of the step before, by name. They need sequences. */
   readonly states?: Readonly<Record<string, StateInput>>;
   /** Of samples, or of sequences where there are any. */
@@ -49,6 +52,10 @@ export async function datasetFrom(source: FeedSource, options: DatasetFromOption
   const samples = await collect(source);
   const inputs = [...samples].map(([name, list]) => samplesInput(name, list.dtype, list.samples));
   const size = inputs[0]?.size ?? fail("feeds", "no samples", "one sample or more", "none");
+  for (const [name, value] of Object.entries(options.constants ?? {})) {
+    if (samples.has(name)) fail(`constants.${name}`, "the input has samples too", "samples or a constant", "both");
+    inputs.push(constantTensor(name, value));
+  }
   const { metric, splits } = options;
   const sequences = options.sequences && sequencesOfIds(options.sequences, size, "sequences");
   const states = openStates(options.states ?? {}, size, sequences);
@@ -113,6 +120,7 @@ async function collect(source: FeedSource): Promise<ReadonlyMap<string, Column>>
     for (const [name, tensor] of entries) {
       const { dtype, samples } = columns.get(name)!;
       if (tensor.dtype !== dtype) fail(name, "feeds of different types", dtype, tensor.dtype);
+      if (tensor.dims.length === 0) split(name, tensor);
       const length = String(tensor.dims[0]);
       if (length !== size) fail(name, "inputs of different numbers of samples", size, length);
       for (const sample of split(name, tensor)) samples.push(sample);
@@ -131,9 +139,6 @@ function checkTensor(name: string, tensor: Tensor): void {
   const { dtype, dims, data } = tensor;
   if (!dataTypes.includes(dtype)) fail(name, "unknown element type", dataTypes.join(", "), String(dtype));
   demand("list", dims, `${name}.dims`);
-  if (dims.length === 0) {
-    fail(name, "a scalar has no samples", "a tensor whose first axis is the samples", "no axes");
-  }
   const array = typedArrays[dtype];
   if (!(data instanceof array)) {
     const received = (data as unknown)?.constructor?.name ?? String(data);
@@ -144,14 +149,36 @@ function checkTensor(name: string, tensor: Tensor): void {
 /** Copies, because a generator may use its buffers again. */
 function split(name: string, { dtype, dims, data }: Tensor): Sample[] {
   const [size, ...rest] = dims;
+  if (size === undefined) {
+    fail(
+      name,
+      "a scalar has no samples",
+      "a tensor whose first axis is the samples, or a place in constants",
+      "no axes",
+    );
+  }
   const stride = elementCount(rest);
-  if (size === undefined || size * stride !== data.length || data.length === 0) {
+  if (size * stride !== data.length || data.length === 0) {
     fail(name, "unusable tensor", `${elementCount(dims)} elements, samples first`, `${data.length} elements`);
   }
   return Array.from({ length: size }, (_, i) => {
     const sample = data.slice(i * stride, (i + 1) * stride);
     if (isFloat(dtype)) checkFinite(sample as Float32Array, name);
     return { dims: rest, data: sample };
+  });
+}
+
+/** Copied, as what has samples is. */
+function constantTensor(name: string, given: Tensor): InputReader {
+  checkTensor(name, given);
+  const value = { ...given, dims: [...given.dims], data: given.data.slice() } as Tensor;
+  if (elementCount(value.dims) !== value.data.length) {
+    fail(name, "unusable tensor", `${elementCount(value.dims)} elements`, `${value.data.length} elements`);
+  }
+  if (isFloat(value.dtype)) checkFinite(value.data as Float32Array, name);
+  return fedAlways(name, value, async function* () {
+    const { data } = value;
+    yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   });
 }
 

@@ -23,6 +23,7 @@ export function loadSolver(): Promise<Highs> {
   loading ??= load().catch((cause: unknown) => {
     loading = undefined;
     throw new BitwrightError("backend-unavailable", "the solver HiGHS cannot be loaded", {
+      received: String(cause),
       remedy: "Give the file highs/runtime of the package highs to provideSolver",
       cause,
     });

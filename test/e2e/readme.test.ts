@@ -15,6 +15,7 @@ const surroundings = `
 import type { Tensor } from "bitwright";
 declare global {
   const wasmBytes: Uint8Array<ArrayBuffer>;
+  const solverBytes: Uint8Array<ArrayBuffer>;
   const modelBytes: Uint8Array<ArrayBuffer>;
   const tensor: Tensor;
   const labels: number[];

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { datasetFrom } from "../../../src/data/from-feeds.js";
 import type { Feeds, Tensor } from "../../../src/tensor.js";
+import { randomTensor } from "../../support/tensors.js";
 
 const f32 = (dims: number[], ...values: number[]): Tensor => ({
   dtype: "float32",
@@ -81,5 +82,30 @@ describe("data set from tensors", () => {
     ["a metric without what it needs", { x: f32([1], 1) }, { metric: "top1" }, /needs labels/],
   ])("refuses %s", async (_, feeds, options, message) => {
     await expect(datasetFrom(feeds, options)).rejects.toThrow(message);
+  });
+});
+
+describe("datasetFrom with constants", () => {
+  const rate = (value: number): Tensor => ({ dtype: "int64", dims: [], data: BigInt64Array.of(BigInt(value)) });
+  const feeds = { x: randomTensor([4, 2], 1) };
+
+  it("feeds them beside any samples, and hashes them", async () => {
+    const dataset = await datasetFrom(feeds, { constants: { rate: rate(16000) } });
+    expect(dataset.size).toBe(4);
+    expect(dataset.constants).toEqual({ rate: rate(16000) });
+    for await (const batch of dataset.batches("all", 3)) expect(batch.feeds.rate).toEqual(rate(16000));
+    const other = await datasetFrom(feeds, { constants: { rate: rate(8000) } });
+    expect(await other.hash()).not.toBe(await dataset.hash());
+  });
+
+  it("refuses one that has samples too", async () => {
+    await expect(datasetFrom(feeds, { constants: { x: rate(1) } })).rejects.toMatchObject({ where: "constants.x" });
+  });
+
+  it("says where a scalar among the samples belongs", async () => {
+    await expect(datasetFrom({ ...feeds, rate: rate(1) })).rejects.toMatchObject({
+      where: "rate",
+      expected: expect.stringContaining("constants"),
+    });
   });
 });
