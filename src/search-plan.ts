@@ -11,6 +11,7 @@ import type { LayerChoice } from "./formats.js";
 import { demand } from "./given.js";
 import { groupLayers } from "./groups.js";
 import { checkLimits } from "./limits.js";
+import type { OnnxModel } from "./onnx/model.js";
 import type { Limits, Objective } from "./options.js";
 import type { Control } from "./progress.js";
 import { searches } from "./search/index.js";
@@ -39,6 +40,8 @@ export interface SearchOutcome extends Searched {
   /** What the layers take under an assignment. */
   choices(assignment: Assignment): Map<string, LayerChoice>;
   layout(assignment: Assignment): Layout;
+  /** The model as a file has it under an assignment. */
+  exported(assignment: Assignment): OnnxModel;
   /** What an assignment is predicted to cause and to use. */
   predict(assignment: Assignment): Predicted;
 }
@@ -115,9 +118,20 @@ export async function searchPlan(
     },
   };
   const search = (within: SearchProblem) => searches[run.search](within, { onProgress, signal });
-  const bytesOf = (assignment: Assignment) => fileBytes(exportModel(model, layout(assignment)));
-  const searched = await insideSize(problem, search, bytesOf, signal);
-  return { ...searched, groups, scores, choices, layout, predict: (assignment) => predict(problem, assignment) };
+  const exported = keepLast((assignment: Assignment) => exportModel(model, layout(assignment)));
+  const searched = await insideSize(problem, search, (assignment) => fileBytes(exported(assignment)), signal);
+  const predictOf = (assignment: Assignment) => predict(problem, assignment);
+  return { ...searched, groups, scores, choices, layout, exported, predict: predictOf };
+}
+
+/** Keeps the last result: what a search ends with is asked for again and again. */
+function keepLast<T>(make: (assignment: Assignment) => T): (assignment: Assignment) => T {
+  let last: { readonly key: string; readonly result: T } | undefined;
+  return (assignment) => {
+    const key = assignment.join();
+    if (last?.key !== key) last = { key, result: make(assignment) };
+    return last.result;
+  };
 }
 
 // Files differ from what is counted by the bytes of a few names.

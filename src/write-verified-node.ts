@@ -2,7 +2,6 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BitwrightError } from "./errors.js";
-import { exportModel } from "./export/qdq.js";
 import type { OnnxModel } from "./onnx/model.js";
 import { type WriteFileOptions, writeModelFile } from "./onnx/model-node.js";
 import type { Limits } from "./options.js";
@@ -54,7 +53,7 @@ export async function writeVerified(
   const { lowered } = result;
   if (!options.verify) {
     const assignment = lower(float, lowered);
-    const exported = exportModel(workspace.model, outcome.layout(assignment));
+    const exported = outcome.exported(assignment);
     return { assignment, undone: 0, exported, verified: { unverified: "verification was not asked for" } };
   }
   const folder = await mkdtemp(join(tmpdir(), "bitwright-"));
@@ -102,7 +101,7 @@ class Candidates {
   }
 
   async finish(assignment: Assignment): Promise<Pick<Written, "exported" | "verified">> {
-    const exported = exportModel(this.#workspace.model, this.#outcome.layout(assignment));
+    const exported = this.#outcome.exported(assignment);
     const { file, judgement } = await this.#judge(assignment);
     if ("unverified" in judgement) return { exported, verified: judgement };
     const inspection = await this.#ifPossible(() =>
@@ -116,7 +115,7 @@ class Candidates {
     const known = this.#judged.get(key);
     if (known !== undefined) return known;
     const file = join(this.#folder, `${this.#judged.size}.onnx`);
-    const exported = exportModel(this.#workspace.model, this.#outcome.layout(assignment));
+    const exported = this.#outcome.exported(assignment);
     await writeModelFile(exported, file, this.#options.like);
     const judgement = await this.#ifPossible(() => this.#verifier.judge(file, this.#options));
     const judged = { file, judgement };
