@@ -20,6 +20,7 @@ import { checkLimits } from "./limits.js";
 import { modelFileBytes, readModelFile, writeModelFile, writtenLike } from "./onnx/model-node.js";
 import { openBound } from "./open-bound.js";
 import { type Limits, type Options, type RunOptions, resolveOptions } from "./options.js";
+import { checkOutputs } from "./output-paths-node.js";
 import type { Plan, Verified } from "./plan.js";
 import type { Control } from "./progress.js";
 import { type SearchOutcome, searchPlan } from "./search-plan.js";
@@ -106,6 +107,7 @@ export async function quantize(path: string, options: QuantizeOptions): Promise<
   checkLimits(limits);
   demand("path", output, "output");
   if (options.backend !== undefined) demand("backend", options.backend);
+  await checkOutputs([path, typeof options.data === "string" ? options.data : undefined], [output]);
   const profile = options.profile === undefined ? undefined : await openProfile(options.profile);
   const original = await readModelFile(path);
   const dataset = typeof options.data === "string" ? await openDataset(options.data) : options.data;

@@ -1,4 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { analyze } from "../../src/analyze.js";
 import { Graph } from "../../src/backend/graph.js";
 import { fakeQuantize, searchScale } from "../../src/backend/kernels.js";
@@ -164,5 +167,25 @@ describe("an argument of another kind is refused by its name:", () => {
     await expect(call(graph)).rejects.toBeInstanceOf(BitwrightError);
     await graph.run(new Map([[tensors.indexOf("x"), float32([1, 2], [1, 1])]]));
     expect((await graph.read(tensors.indexOf("y"))).data).toEqual(Float32Array.of(4, 6));
+  });
+});
+
+describe("a place that a model cannot be written to is refused before the work:", () => {
+  const folder = mkdtempSync(join(tmpdir(), "bitwright-test-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const float = join(folder, "float.onnx");
+
+  it.each([
+    ["the float model's", float, "invalid-option"],
+    ["a folder", folder, "invalid-option"],
+    ["a folder that is not there", join(folder, "none", "model.onnx"), "io"],
+  ])("%s", async (_, output, code) => {
+    const bytes = build().bytes();
+    writeFileSync(float, bytes);
+    const onProgress = vi.fn();
+    const run = { data: await dataset(), limits: { keep: 0.9 }, output, onProgress };
+    await expect(quantize(float, run)).rejects.toMatchObject({ code });
+    expect(onProgress).not.toHaveBeenCalled();
+    expect(new Uint8Array(readFileSync(float))).toEqual(bytes);
   });
 });

@@ -2,11 +2,11 @@ import { type Command, Option } from "commander";
 
 import { type SplitName, splitNames } from "../../data/manifest.js";
 import { evaluate } from "../../evaluate-node.js";
+import { checkOutputs } from "../../output-paths-node.js";
 import { textEvaluation } from "../../report/text-evaluation.js";
 import { wholeNumber } from "../arguments.js";
 import { addCommonOptions, type CommonOptions } from "../common-options.js";
 import { addDataOptions, type DataOptions, openData } from "../data-options.js";
-import { checkOutputs } from "../output-paths.js";
 import { type Result, run, type Session } from "../session.js";
 
 interface Options extends DataOptions, CommonOptions {

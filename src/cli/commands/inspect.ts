@@ -4,9 +4,9 @@ import { type TargetName, targets } from "../../export/targets/index.js";
 import { inspect } from "../../inspect.js";
 import { readModelFile } from "../../onnx/model-node.js";
 import { defaults } from "../../options.js";
+import { checkOutputs } from "../../output-paths-node.js";
 import { textInspection } from "../../report/text-inspection.js";
 import { addCommonOptions, type CommonOptions } from "../common-options.js";
-import { checkOutputs } from "../output-paths.js";
 import { run } from "../session.js";
 
 interface Options extends CommonOptions {

@@ -3,13 +3,13 @@ import type { Command } from "commander";
 import { type Latency, measureLatency } from "../../cost/latency-node.js";
 import type { Dataset } from "../../data/dataset.js";
 import { openDataset } from "../../data/open-node.js";
+import { checkOutputs } from "../../output-paths-node.js";
 import { columns } from "../../report/columns.js";
 import { milliseconds } from "../../report/units.js";
 import type { Feeds } from "../../tensor.js";
 import { wholeNumber } from "../arguments.js";
 import { addCommonOptions, type CommonOptions } from "../common-options.js";
 import { machine } from "../machine.js";
-import { checkOutputs } from "../output-paths.js";
 import { type Result, run, type Session } from "../session.js";
 
 interface Options extends CommonOptions {

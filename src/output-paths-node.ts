@@ -1,8 +1,8 @@
 import { constants } from "node:fs";
 import { access, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { BitwrightError } from "../errors.js";
-import { guardIo } from "../io-node.js";
+import { BitwrightError } from "./errors.js";
+import { guardIo } from "./io-node.js";
 
 /**
  * Finds out before the work begins that a result could not be written.
@@ -36,16 +36,4 @@ export async function checkOutputs(
       throw new BitwrightError("invalid-option", what, { where: path, expected: "the name of a file" });
     }
   }
-}
-
-/**
- * Keeps a slip of the hand from replacing pictures or labels with a model.
- * @throws BitwrightError `invalid-option`.
- */
-export function checkModelName(path: string): void {
-  if (/\.onnx$/i.test(path)) return;
-  throw new BitwrightError("invalid-option", "a model has another kind of name", {
-    where: path,
-    expected: "a name that ends in .onnx",
-  });
 }
