@@ -56,7 +56,7 @@ async function projectionsWithinMemory(context: SourceContext, declared: ChoiceE
     const parts = partsOf(declared, bytes);
     let held = false;
     try {
-      return await projections(context, declared.errors.length, parts, () => {
+      return await projections(context, declared.errors, parts, () => {
         held = true;
       });
     } catch (error) {
@@ -67,42 +67,45 @@ async function projectionsWithinMemory(context: SourceContext, declared: ChoiceE
   }
 }
 
-interface Part {
-  /** Index of its first error. */
-  readonly first: number;
-  readonly errors: TensorError[];
-}
+/** Indices of errors. */
+type Part = readonly number[];
 
-/** Stretches of the errors whose tensors take no more than so many bytes, or are a single error. */
-function partsOf({ errors, bytes }: ChoiceErrors, most: number): Part[] {
-  const parts: Part[] = [];
+/**
+ * Errors whose tensors take no more than so many bytes, or a single one, with all errors that take nothing: those of activations. These are in every part, since
+ * a cotangent is rounded differently where an activation's share of it is wanted by itself, and results are not to depend on parts.
+ */
+function partsOf({ bytes }: ChoiceErrors, most: number): Part[] {
+  const all = [...bytes.keys()];
+  const parts: number[][] = [];
   let size = 0;
-  for (const [i, error] of errors.entries()) {
-    size += bytes[i]!;
+  for (const error of all.filter((i) => bytes[i]! > 0)) {
+    size += bytes[error]!;
     if (parts.length === 0 || size > most) {
-      parts.push({ first: i, errors: [] });
-      size = bytes[i]!;
+      parts.push([]);
+      size = bytes[error]!;
     }
-    parts.at(-1)!.errors.push(error);
+    parts.at(-1)!.push(error);
   }
-  return parts;
+  const everywhere = all.filter((i) => bytes[i] === 0);
+  return parts.length === 0 ? [everywhere] : parts.map((part) => [...part, ...everywhere].sort((a, b) => a - b));
 }
 
 /** [probe][sample][error] */
 async function projections(
   context: SourceContext,
-  count: number,
+  errors: readonly TensorError[],
   parts: readonly Part[],
   onHeld: () => void,
 ): Promise<Float64Array> {
   const { engine, dataset, samples, probes, seed, onProgress, signal } = context;
   const total = samplesRun(context);
+  const count = errors.length;
   const all = new Float64Array(probes * total * count);
   const stage = new Stage({ onProgress, signal }, "fisher probes", probes * total * parts.length);
   const perPass = Math.min(probes, probesPerPass);
   for (const part of parts) {
     await engine.graph.forget();
-    await engine.graph.setErrors(part.errors);
+    await engine.graph.setErrors(part.map((error) => errors[error]!));
     onHeld();
     let first = 0;
     for await (const batch of dataset.batches(samples, batchFor(context, perPass), { signal })) {
@@ -116,7 +119,8 @@ async function projections(
         for (let k = 0; k < inPass; k++) {
           for (let n = 0; n < found.samples; n++) {
             const row = found.values.subarray((k * found.samples + n) * found.errors).subarray(0, found.errors);
-            all.set(row, ((pass * perPass + k) * total + first + n) * count + part.first);
+            const at = ((pass * perPass + k) * total + first + n) * count;
+            for (const [i, error] of part.entries()) all[at + error] = row[i]!;
           }
         }
         stage.step(undefined, inPass * batch.indices.length);
