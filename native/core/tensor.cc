@@ -11,6 +11,12 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 
+// To a hundredth, in the unit of budgets.
+std::string megabytes(uint64_t bytes) {
+  const uint64_t hundredths = bytes / 10'000, rest = hundredths % 100;
+  return std::to_string(hundredths / 100) + (rest < 10 ? ".0" : ".") + std::to_string(rest);
+}
+
 }  // namespace
 
 // Sizes are rounded up to an eighth of their power of two, so that nearly equal requests share buffers.
@@ -89,7 +95,7 @@ std::shared_ptr<std::byte> BufferPool::allocate(uint64_t bytes) {
     if (data == nullptr) {
       std::lock_guard<std::mutex> lock(mutex_);
       live_ -= size;
-      throw EngineError(BW_OUT_OF_MEMORY, "no memory for a tensor of " + std::to_string(size >> 20) + " MiB");
+      throw EngineError(BW_OUT_OF_MEMORY, "no memory for a tensor of " + megabytes(size) + " MB");
     }
   }
   return std::shared_ptr<std::byte>(data, [this, size](std::byte* p) { release(p, size); });
@@ -113,8 +119,7 @@ size_t BufferPool::take_peak() {
 void BufferPool::check_room(uint64_t bytes) const {
   if (bytes > limit_ - live_)
     throw EngineError(BW_OUT_OF_MEMORY,
-                      std::to_string(bytes >> 20) + " MiB more do not fit: " + std::to_string(live_ >> 20) + " of " + std::to_string(limit_ >> 20) + " MiB are in use", {},
-                      {live_ + bytes});
+                      megabytes(bytes) + " MB more do not fit: " + megabytes(live_) + " of " + megabytes(limit_) + " MB are in use", {}, {live_ + bytes});
 }
 
 // Counts a request as live. Gives a held buffer of its size, or nullptr where one has to be made.
