@@ -1,5 +1,5 @@
 // How far the engine's simulation of a configuration is from the written file, run by onnxruntime with its optimizations on.
-//   node bench/agreement.mjs [NAME...] [--samples 100] [--out build/zoo] [--zoo ../shared/zoo]
+//   node bench/agreement.mjs [NAME...] [--samples 100] [--out bench/out/zoo] [--zoo ../shared/zoo]
 // A name is that of a manifest in bench/zoo whose results bench/zoo.mjs has left in the folder `out`: without any, all of them. Samples are the
 // first of the verify split. Differences are relative to the root mean square of the file's outputs. Needs dist/.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -22,7 +22,7 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     samples: { type: "string", default: "100" },
-    out: { type: "string", default: join(root, "build", "zoo") },
+    out: { type: "string", default: join(root, "bench", "out", "zoo") },
     zoo: { type: "string", default: defaultZoo },
   },
 });

@@ -1,6 +1,6 @@
 // The smallest file of a language model inside a band on perplexity that each search finds from one analysis, beside uniform formats, as a table in Markdown.
 //   node bench/language-model.mjs [--keep 99.1%] [--formats fp16,int8,int8b32,int4b64,int4b32,int4b16,int4] [--uniform int8,int8b32,int4b32,int4]
-//                                 [--criteria LIST] [--searches LIST] [--out build/language-model]
+//                                 [--criteria LIST] [--searches LIST] [--out bench/out/language-model]
 //                                 [--zoo ../shared/zoo]
 // Each file is run in onnxruntime on both texts as a whole. Steps that are in the folder `out` are not run again. Needs dist/.
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -17,7 +17,7 @@ const { values: options } = parseArgs({
     uniform: { type: "string", default: "int8,int8b32,int4b32,int4" },
     criteria: { type: "string", default: "curvature,loss-mse" },
     searches: { type: "string", default: "integer-program,quadratic-program,bisection,greedy,pareto" },
-    out: { type: "string", default: join(root, "build", "language-model") },
+    out: { type: "string", default: join(root, "bench", "out", "language-model") },
     zoo: { type: "string", default: defaultZoo },
   },
 });

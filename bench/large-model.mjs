@@ -1,6 +1,6 @@
 // What a model of a billion parameters, 4 GB in float, takes of memory and time, stage by stage, as a table in Markdown. Linux only.
 //   node bench/large-model.mjs [--stages inspect,analyze,...] [--layers 17 --width 2048 --hidden 5632 --vocabulary 32000] [--samples 12]
-//                              [--folder build/large] [--keep] [--memory 6GB]
+//                              [--folder bench/out/large] [--keep] [--memory 6GB]
 // The model is made when the folder has none and removed at the end unless --keep. Needs dist/ and, for a billion, 8 GB of disk.
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -13,7 +13,7 @@ const sizeNames = Object.keys(billion);
 const { values: options } = parseArgs({
   options: {
     stages: { type: "string", default: "inspect,analyze,search" },
-    folder: { type: "string", default: join(root, "build", "large") },
+    folder: { type: "string", default: join(root, "bench", "out", "large") },
     samples: { type: "string", default: "12" },
     memory: { type: "string" },
     keep: { type: "boolean", default: false },

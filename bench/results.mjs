@@ -1,7 +1,7 @@
 // Runs every method and judges every criterion over the convolutional networks of the zoo and the example's, times their parts and wholes, quantizes every network, and
 // writes docs/results.md.
 //   node bench/results.mjs [NAME...] [--keep 99%] [--samples N] [--criteria LIST]
-//     [--sizes 24%,20%,16%] [--times 80%,65%] [--beside latency,zoo,language] [--out build/results] [--zoo ../shared/zoo] [--file docs/results.md] [--write]
+//     [--sizes 24%,20%,16%] [--times 80%,65%] [--beside latency,zoo,language] [--out bench/out/results] [--zoo ../shared/zoo] [--file docs/results.md] [--write]
 // Each step leaves its JSON in the folder `out` and is not run again while that is there: delete what is to be measured anew. With --write nothing is run, and what is not there is left out. Needs dist/.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -24,7 +24,7 @@ const { values: options, positionals } = parseArgs({
     sizes: { type: "string", default: "24%,20%,16%" },
     times: { type: "string", default: "80%,65%" },
     beside: { type: "string", default: "latency,zoo,language" },
-    out: { type: "string", default: join(root, "build", "results") },
+    out: { type: "string", default: join(root, "bench", "out", "results") },
     zoo: { type: "string", default: defaultZoo },
     file: { type: "string", default: join(root, "docs", "results.md") },
     write: { type: "boolean", default: false },

@@ -1,5 +1,5 @@
 // Quantizes models of the zoo for ort-cpu and prints a table in Markdown.
-//   node bench/zoo.mjs [NAME...] [--keep 99%] [--method curvature] [--uniform int8] [--out build/zoo] [--zoo ../shared/zoo]
+//   node bench/zoo.mjs [NAME...] [--keep 99%] [--method curvature] [--uniform int8] [--out bench/out/zoo] [--zoo ../shared/zoo]
 // A name is that of a manifest in bench/zoo; without any, all of them. Beside each, what the formats of `uniform` (a list) give without any search. The models, with their plans and analyses, stay in the
 // folder `out`; with an analysis already there, sensitivities are not measured again and `seconds` is the time of the rest. Needs dist/.
 import { mkdirSync, readFileSync } from "node:fs";
@@ -14,7 +14,7 @@ const { values: options, positionals } = parseArgs({
     keep: { type: "string", default: "99%" },
     method: { type: "string", default: "" },
     uniform: { type: "string", default: "int8" },
-    out: { type: "string", default: join(root, "build", "zoo") },
+    out: { type: "string", default: join(root, "bench", "out", "zoo") },
     zoo: { type: "string", default: defaultZoo },
   },
 });
