@@ -155,6 +155,25 @@ const codes: Record<number, ErrorCode> = {
   5: "aborted",
 };
 
+/** What the engine refused because it may not hold so much. */
+export class MemoryRefusal extends BitwrightError {
+  /** Bytes that it is known to need; undefined where nothing is. */
+  readonly #needed: number | undefined;
+
+  constructor(summary: string, where: string | undefined, needed: number | undefined, enough: boolean) {
+    super("out-of-memory", summary, {
+      ...(where !== undefined && { where }),
+      ...(needed !== undefined && { expected: `${enough ? "about" : "at least"} ${sizeOf(needed)}` }),
+    });
+    this.#needed = needed;
+  }
+
+  /** The same refusal with an estimate of what would be enough, where that is more than what is known. */
+  orAbout(bytes: number): MemoryRefusal {
+    return bytes > (this.#needed ?? 0) ? new MemoryRefusal(this.summary, this.where, bytes, true) : this;
+  }
+}
+
 /** A size that `--memory` takes, rounded up. */
 function sizeOf(bytes: number): string {
   const name = bytes < 1e6 ? "kB" : bytes < 1e9 ? "MB" : "GB";
@@ -169,8 +188,7 @@ export function engineError(status: number, details: string): BitwrightError {
     needed?: number;
     enough?: boolean;
   };
-  return new BitwrightError(codes[status] ?? "engine-failure", message, {
-    ...(where !== undefined && { where }),
-    ...(needed !== undefined && { expected: `${enough ? "about" : "at least"} ${sizeOf(needed)}` }),
-  });
+  const code = codes[status] ?? "engine-failure";
+  if (code === "out-of-memory") return new MemoryRefusal(message, where, needed, enough ?? false);
+  return new BitwrightError(code, message, where === undefined ? {} : { where });
 }

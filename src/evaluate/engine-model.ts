@@ -1,4 +1,5 @@
 import { throwIfAborted } from "../abort.js";
+import { MemoryRefusal } from "../backend/abi.js";
 import type { Backend } from "../backend/backend.js";
 import { Graph } from "../backend/graph.js";
 import type { GraphOptions, NodeInfo } from "../backend/graph-types.js";
@@ -9,6 +10,7 @@ import { demand } from "../given.js";
 import type { OnnxModel } from "../onnx/model.js";
 import { type EncodedProgram, encodeProgram } from "../onnx/program.js";
 import type { Feeds, Tensor } from "../tensor.js";
+import { inferenceBytes } from "./inference-bytes.js";
 
 /** A model inside the engine, addressed by the names of its tensors and nodes. */
 export class EngineModel {
@@ -18,6 +20,7 @@ export class EngineModel {
   readonly outputs: readonly string[];
   /** Whether runs that keep more than outputs compute it again where it is asked for: less memory and more time for the same results. */
   recomputes = false;
+  readonly #model: OnnxModel;
   readonly #values: ReadonlyMap<string, number>;
   readonly #nodes: ReadonlyMap<string, number>;
   /** Initializers that are read from their file when the model runs; the engine then has the only copy. */
@@ -33,6 +36,7 @@ export class EngineModel {
   ) {
     this.backend = backend;
     this.graph = graph;
+    this.#model = model;
     this.outputs = model.graph.output.map((output) => output.name);
     this.#values = new Map(tensors.map((name, id) => [name, id]));
     this.#nodes = new Map(nodes.map((name, id) => [name, id]));
@@ -48,7 +52,9 @@ export class EngineModel {
     demand("options", options);
     checkInputs(model, options);
     const { program, ...names } = encodeProgram(model, { leaveOut: true });
-    const graph = await Graph.create(backend, program, options);
+    const graph = await Graph.create(backend, program, options).catch((error) => {
+      throw withBudget(error, model, {});
+    });
     const engine = new EngineModel(backend, graph, model, names);
     try {
       checkSupported(model, names.nodes, await graph.describe());
@@ -75,12 +81,14 @@ export class EngineModel {
     options: { values?: readonly string[]; keep?: boolean; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     const { values = [], keep = false, signal } = options;
-    await this.#readMissing(signal);
-    const inputs = new Map(Object.entries(feeds).map(([name, tensor]) => [this.value(name), tensor]));
-    if (this.recomputes && (keep || values.length > 0)) {
-      await this.graph.run(inputs, { keep: "segments", signal });
-    } else {
-      await this.graph.run(inputs, { keep, signal, values: values.map((name) => this.value(name)) });
+    const recomputes = this.recomputes && (keep || values.length > 0);
+    try {
+      await this.#readMissing(signal);
+      const inputs = new Map(Object.entries(feeds).map(([name, tensor]) => [this.value(name), tensor]));
+      const kept = values.map((name) => this.value(name));
+      await this.graph.run(inputs, recomputes ? { keep: "segments", signal } : { keep, signal, values: kept });
+    } catch (error) {
+      throw withBudget(error, this.#model, feeds);
     }
   }
 
@@ -116,6 +124,11 @@ export class EngineModel {
   dispose(): Promise<void> {
     return this.graph.dispose();
   }
+}
+
+/** An error that names about how much memory would do, where it is for want of it. */
+function withBudget(error: unknown, model: OnnxModel, feeds: Feeds): unknown {
+  return error instanceof MemoryRefusal ? error.orAbout(inferenceBytes(model, feeds)) : error;
 }
 
 function found(ids: ReadonlyMap<string, number>, name: string, kind: string): number {
