@@ -5,8 +5,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rangesOf } from "../../dist/analysis.js";
-import { analyze, shapesOf } from "../../dist/analyze.js";
+import { analyze } from "../../dist/analyze.js";
 import { decodeFloats } from "../../dist/base64.js";
+import { sampleShapes } from "../../dist/sample-shapes.js";
 import { sitesOf } from "../../dist/sensitivity/sites.js";
 import { kinksOf, writeJob } from "./job.mjs";
 
@@ -14,7 +15,7 @@ const script = join(dirname(fileURLToPath(import.meta.url)), "curvature.py");
 
 /** What `analyze --interactions SOURCE` finds; `known` saves calibrating again. */
 export function interactionsOf(workspace, source, known) {
-  const binding = { model: "", data: "", options: {} };
+  const binding = { model: "", data: "", judged: "", options: {} };
   return analyze(workspace, { criteria: [], interactions: source, binding, known });
 }
 
@@ -56,7 +57,7 @@ function meanMatrices(batches) {
 
 async function writeMatricesJob(workspace, analysis, { feeds, labels }, folder) {
   const { model, engine, simulator } = workspace;
-  const dims = await shapesOf(workspace, workspace.target.observedTensors(model));
+  const dims = await sampleShapes(workspace, workspace.target.observedTensors(model), {});
   const sites = new Map(sitesOf(workspace, rangesOf(analysis), analysis, dims).map((site) => [site.id, site]));
   await simulator.apply({ weights: [], biases: [], edges: [] });
   await engine.run(feeds, { keep: true });
