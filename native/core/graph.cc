@@ -160,6 +160,9 @@ void Graph::set_edges(std::map<std::pair<int, int>, Grid> edges) {
 }
 
 void Graph::forget_run() {
+  // Every input and every constant that is set asks for this.
+  if (!has_run_) return;
+  has_run_ = false;
   kept_ = recomputes_ = false;
   read_segment_ = -1;
   loss_f_.reset();
@@ -270,6 +273,7 @@ void Graph::forward(bw_keep keep, const std::vector<int>& values) {
   check_supported();
   if (keep != BW_KEEP_NONE && !edges_.empty()) unsupported("derivatives of a graph with quantized edges");
   forget_run();
+  has_run_ = true;
   held_.assign(values_.size(), keep == BW_KEEP_ALL);
   for (int value : values) held_[value_index(value)] = true;
   for (size_t i = 0; i < values_.size(); ++i)

@@ -212,6 +212,7 @@ class Graph {
   std::map<std::pair<int, int>, Grid> edges_;
   std::map<int, Tensor> feeds_;
   int64_t samples_ = 1;
+  bool has_run_ = false;             // whether there is anything of a run, whole or not
   bool kept_ = false;
   bool recomputes_ = false;          // kept, but for what the segments let go
   std::vector<bool> held_;           // values that stay after the run
